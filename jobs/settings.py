@@ -1,0 +1,105 @@
+"""One typed settings object.
+
+Values come, strongest first, from `NIGHTSHELF_*` environment variables, from
+`nightshelf.toml` in the working directory (or the file that
+`NIGHTSHELF_CONFIG` names), and from the defaults below.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from jobs.errors import BadInput
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Source(BaseModel):
+    """Raw files that every night reads: a mapping and the files it maps."""
+
+    model_config = ConfigDict(extra="forbid")
+    mapping: str
+    files: list[str]
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix="NIGHTSHELF_", env_nested_delimiter="__", extra="forbid", toml_file="nightshelf.toml"
+    )
+
+    lake: str = Field(default=str(ROOT / "var" / "lake"), description="folder or s3://bucket/prefix")
+    catalog: str = Field(default="", description="SQLAlchemy URL; empty: SQLite inside the lake's folder")
+    sources: list[Source] = Field(default_factory=list, description="raw files that every night reads")
+
+    s3_endpoint: str = Field(default="", description="URL of an S3 store that is not AWS")
+    s3_region: str = "us-east-1"
+    s3_access_key: SecretStr = SecretStr("")
+    s3_secret_key: SecretStr = SecretStr("")
+
+    spark_master: str = "local[*]"
+    spark_memory: str = "2g"
+    java_home: str = ""
+
+    seed: int = 20260102
+    lookback_days: int = Field(default=3, ge=0, description="how late an event may come, in days")
+    history_days: int = Field(default=365, ge=1, description="events older than this are not trained on")
+    top_k: int = Field(default=20, ge=1, description="products in a shopper's list")
+    similar_k: int = Field(default=12, ge=1, description="neighbours of a product")
+    holdout_days: int = Field(default=7, ge=1, description="last days held out to judge a new model")
+    block_size: int = Field(default=2048, ge=1, description="shoppers scored, or products written, per shard")
+    languages: list[str] = ["en", "zh"]
+    writer_steps: int = Field(default=400, ge=1, description="training steps of the writer, per night")
+    writer_batch: int = Field(default=64, ge=1)
+
+    cron: str = "0 2 * * *"
+    deadline_minutes: int = 240
+
+    @field_validator("lake")
+    @classmethod
+    def _absolute(cls, value: str) -> str:
+        if value.startswith("s3://"):
+            return value.rstrip("/")
+        return str(Path(value.removeprefix("file://")).expanduser().resolve())
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        path = Path(os.environ.get("NIGHTSHELF_CONFIG") or "nightshelf.toml")
+        toml = TomlConfigSettingsSource(settings_cls, toml_file=path)
+        return (init_settings, env_settings, toml)
+
+    @property
+    def on_s3(self) -> bool:
+        return self.lake.startswith("s3://")
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process; raises `BadInput` naming what is wrong."""
+    return load_settings()
+
+
+def load_settings(**overrides: Any) -> Settings:
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(p) for p in first["loc"])
+        raise BadInput(f"setting '{where}': {first['msg']}. See docs/settings in the README.") from error
