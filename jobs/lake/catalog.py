@@ -1,0 +1,202 @@
+"""The Iceberg catalog: what is current, and staging what could become current.
+
+One table is one row of the SQL catalog, and a commit swaps its metadata
+pointer. `StagingCatalog` writes the next metadata file and hands it over
+instead of swapping, so that the pointers of all tables of a night can be
+swapped at once by `publish`. The two private PyIceberg names that this takes
+stay in this file; `tests/jobs/lake/test_catalog.py` holds their contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from pyiceberg.catalog import Catalog
+from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, GreaterThanOrEqual, In, LessThanOrEqual
+from pyiceberg.io.pyarrow import _pyarrow_to_schema_without_ids
+from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC
+from pyiceberg.table import CommitTableResponse, StaticTable, Transaction
+from pyiceberg.table import Table as IcebergTable
+from pyiceberg.transforms import IdentityTransform
+
+from jobs.errors import Transient
+from jobs.lake.registry import BY_NAME, Table
+from jobs.lake.store import Store
+from jobs.settings import Settings
+
+NAME = "nightshelf"
+RUN_PROPERTY = "nightshelf.run-id"
+_TABLE_PROPERTIES = {
+    "commit.manifest-merge.enabled": "true",
+    "write.metadata.previous-versions-max": "1000",
+    "write.parquet.compression-codec": "zstd",
+}
+
+
+@dataclass(frozen=True)
+class Swap:
+    """One staged commit: `base` is None for a table that does not exist yet."""
+
+    table: str
+    base: str | None
+    metadata: str
+
+
+class StagingCatalog(SqlCatalog):
+    """A catalog whose commits stay invisible: they are collected in `swaps`."""
+
+    def __init__(self, name: str, **properties: str) -> None:
+        super().__init__(name, **properties)
+        self.swaps: dict[str, Swap] = {}
+
+    def commit_table(
+        self, table: IcebergTable, requirements: tuple[Any, ...], updates: tuple[Any, ...]
+    ) -> CommitTableResponse:
+        identifier = table.name()
+        try:
+            current: IcebergTable | None = self.load_table(identifier)
+        except NoSuchTableError:
+            current = None
+        staged = self._update_and_stage_table(current, identifier, requirements, updates)
+        self._write_metadata(staged.metadata, staged.io, staged.metadata_location)
+        name = Catalog.table_name_from(identifier)
+        self.swaps[name] = Swap(name, current.metadata_location if current else None, staged.metadata_location)
+        return CommitTableResponse(metadata=staged.metadata, metadata_location=staged.metadata_location)
+
+
+class LakeCatalog:
+    """The catalog of one lake, for reading what is current and staging what comes next."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self.settings = settings
+        self.store = store
+
+    @property
+    def io_properties(self) -> dict[str, str]:
+        s = self.settings
+        if not s.on_s3:
+            return {}
+        properties = {
+            "s3.region": s.s3_region,
+            "s3.endpoint": s.s3_endpoint,
+            "s3.access-key-id": s.s3_access_key.get_secret_value(),
+            "s3.secret-access-key": s.s3_secret_key.get_secret_value(),
+        }
+        return {k: v for k, v in properties.items() if v}
+
+    @property
+    def url(self) -> str:
+        """SQLAlchemy URL; SQLite waits a minute for another writer's lock."""
+        if self.settings.catalog:
+            return self.settings.catalog
+        if self.settings.on_s3:
+            folder = Path.home() / ".nightshelf"
+            path = folder / f"catalog-{quote(self.settings.lake, safe='')}.db"
+        else:
+            path = Path(self.settings.lake) / "catalog.db"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return f"sqlite:///{path}?timeout=60"
+
+    @cached_property
+    def iceberg(self) -> StagingCatalog:
+        try:
+            return StagingCatalog(
+                NAME, uri=self.url, warehouse=self.store.location("warehouse"), **self.io_properties
+            )
+        except sa.exc.OperationalError as error:
+            raise Transient(f"the catalog does not answer: {error.orig}") from error
+
+    @property
+    def engine(self) -> sa.Engine:
+        return self.iceberg.engine
+
+    def pointers(self) -> dict[str, str]:
+        """Table → current metadata file, all of one moment: one SQL statement."""
+        query = sa.text(
+            "SELECT table_name, metadata_location FROM iceberg_tables "
+            "WHERE catalog_name = :c AND table_namespace = :n"
+        )
+        with self.engine.connect() as connection:
+            rows = connection.execute(query, {"c": NAME, "n": NAME})
+            return {row[0]: row[1] for row in rows}
+
+    def open(self, metadata: str) -> StaticTable:
+        """The table as one metadata file describes it."""
+        return StaticTable.from_metadata(metadata, properties=self.io_properties)
+
+    def files(self, metadata: str, row_filter: BooleanExpression | None = None) -> Iterator[Any]:
+        """The data files (PyIceberg `DataFile`) of one metadata file."""
+        table = self.open(metadata)
+        if table.current_snapshot() is None:
+            return
+        for task in table.scan(row_filter=row_filter or AlwaysTrue()).plan_files():
+            yield task.file
+
+    def stage(self, table: Table, partitions: Sequence[Any], files: Iterable[str], run_id: str) -> Swap:
+        """Write the metadata in which `partitions` hold exactly `files`; show it to nobody."""
+        catalog = self.iceberg
+        catalog.swaps.pop(table.name, None)
+        with self._transaction(table) as transaction:
+            snapshot = {RUN_PROPERTY: run_id}
+            if partitions and transaction.table_metadata.current_snapshot() is not None:
+                doomed = In(table.partition, [_literal(p) for p in partitions])
+                if any(True for _ in self._planned(transaction, doomed)):
+                    transaction.delete(doomed, snapshot_properties=snapshot)
+            paths = list(files)
+            if paths:
+                transaction.add_files(paths, snapshot_properties=snapshot, check_duplicate_files=False)
+            transaction.set_properties({RUN_PROPERTY: run_id})
+        return catalog.swaps.pop(table.name)
+
+    @staticmethod
+    def _planned(transaction: Transaction, row_filter: BooleanExpression) -> Iterable[Any]:
+        return transaction._scan(row_filter=row_filter).plan_files()
+
+    def _transaction(self, table: Table) -> Transaction:
+        identifier = (NAME, table.name)
+        try:
+            return self.iceberg.load_table(identifier).transaction()
+        except NoSuchTableError:
+            pass
+        self.iceberg.create_namespace_if_not_exists(NAME)
+        transaction = self.iceberg.create_table_transaction(
+            identifier,
+            schema=_pyarrow_to_schema_without_ids(table.schema),
+            location=self.store.location(f"warehouse/{table.name}"),
+            partition_spec=UNPARTITIONED_PARTITION_SPEC,
+            properties=_TABLE_PROPERTIES,
+        )
+        with transaction.update_spec() as spec:
+            spec.add_field(table.partition, IdentityTransform(), table.partition)
+        return transaction
+
+
+def between(column: str, start: date | None, end: date | None) -> BooleanExpression:
+    """The filter `start <= column <= end`; None leaves a side open."""
+    expression: BooleanExpression = AlwaysTrue()
+    if start is not None:
+        expression = And(expression, GreaterThanOrEqual(column, start.isoformat()))
+    if end is not None:
+        expression = And(expression, LessThanOrEqual(column, end.isoformat()))
+    return expression
+
+
+def partition_value(table: Table, data_file: Any) -> Any:
+    """The partition of a data file: a `date` for `ds`, else a string."""
+    value = data_file.partition[0]
+    if table.schema.field(table.partition).type == BY_NAME["events_clean"].schema.field("ds").type:
+        return date.fromordinal(date(1970, 1, 1).toordinal() + value) if isinstance(value, int) else value
+    return value
+
+
+def _literal(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else value

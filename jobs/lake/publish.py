@@ -1,0 +1,221 @@
+"""Making a night visible: all of its tables at once, or none.
+
+The pointers of all staged tables are compared and swapped in one SQL
+transaction, together with a row in `nightshelf_publishes`. `current.json` is
+derived from that row under the same lock, so it never goes back.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from jobs.errors import BadInput, GateFailed, Transient
+from jobs.lake.catalog import NAME, LakeCatalog
+from jobs.lake.staging import Staged, Staging
+
+CURRENT = "current.json"
+_ATTEMPTS = 30
+
+_meta = sa.MetaData()
+_head = sa.Table(
+    "nightshelf_head",
+    _meta,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+)
+_publishes = sa.Table(
+    "nightshelf_publishes",
+    _meta,
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("run_id", sa.String(250), nullable=False, index=True),
+    sa.Column("ds", sa.String(10), nullable=False),
+    sa.Column("kind", sa.String(20), nullable=False),
+    sa.Column("tables", sa.Text, nullable=False),
+)
+
+
+class _Conflict(Exception):
+    """Another publish moved a pointer since this one was staged."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """One line of the publish log; `tables` maps a table to its metadata file."""
+
+    seq: int
+    run_id: str
+    ds: str
+    kind: str
+    tables: dict[str, str]
+
+
+class Publisher:
+    def __init__(self, catalog: LakeCatalog) -> None:
+        self.catalog = catalog
+        self.engine = catalog.engine
+        self._prepare()
+
+    def _prepare(self) -> None:
+        try:
+            _meta.create_all(self.engine)
+        except sa.exc.DBAPIError:
+            # Another process made them between our look and our CREATE.
+            _meta.create_all(self.engine)
+        with self.engine.begin() as connection:
+            if connection.execute(sa.select(_head.c.seq)).first() is None:
+                try:
+                    with connection.begin_nested():
+                        connection.execute(_head.insert().values(id=1, seq=0))
+                except sa.exc.IntegrityError:
+                    pass
+
+    def log(self) -> list[Published]:
+        """Every publish, oldest first."""
+        with self.engine.connect() as connection:
+            rows = connection.execute(sa.select(_publishes).order_by(_publishes.c.seq))
+            return [Published(r.seq, r.run_id, r.ds, r.kind, json.loads(r.tables)) for r in rows]
+
+    def publish(self, staging: Staging, ds: str) -> Published:
+        """Make everything that `staging` holds visible; safe to call again.
+
+        Raises `GateFailed` when a table lacks an audit of exactly its staged
+        metadata, `Transient` when other publishes keep winning.
+        """
+        records = staging.records()
+        for attempt in range(_ATTEMPTS):
+            done = self._already(staging.run_id, records)
+            if done is None:
+                records = self._rebased(staging, records)
+                _require_audit(records)
+                try:
+                    done = self._swap(staging.run_id, ds, records)
+                except _Conflict:
+                    time.sleep(0.05 * (attempt + 1))
+                    continue
+                except sa.exc.OperationalError as error:
+                    # The transaction may have landed although its reply was lost: the next round looks.
+                    if attempt == _ATTEMPTS - 1:
+                        raise Transient(f"the catalog does not answer: {error.orig}") from error
+                    time.sleep(0.2 * (attempt + 1))
+                    continue
+            self.write_current()
+            return done
+        raise Transient(f"other runs published first, {_ATTEMPTS} times in a row; try again")
+
+    def _already(self, run_id: str, records: list[Staged]) -> Published | None:
+        """The publish of exactly these files by this run, if it is done."""
+        staged = {r.table: r.metadata for r in records}
+        return next((p for p in self.log() if p.run_id == run_id and p.tables == staged), None)
+
+    def _rebased(self, staging: Staging, records: list[Staged]) -> list[Staged]:
+        """Records whose base is what is current now; the files stay the same."""
+        current = self.catalog.pointers()
+        return [r if current.get(r.table) == r.base else staging.restage(r) for r in records]
+
+    def _swap(self, run_id: str, ds: str, records: list[Staged]) -> Published:
+        with self.engine.begin() as connection:
+            seq = self._lock(connection) + 1
+            for record in records:
+                self._swap_one(connection, record)
+            return self._record(connection, Published(seq, run_id, ds, "night", _pointers(records)))
+
+    @staticmethod
+    def _lock(connection: sa.Connection) -> int:
+        """Take the one lock of publishing; returns the last sequence number."""
+        connection.execute(_head.update().where(_head.c.id == 1).values(seq=_head.c.seq + 1))
+        seq = connection.execute(sa.select(_head.c.seq).where(_head.c.id == 1)).scalar_one()
+        return int(seq) - 1
+
+    @staticmethod
+    def _record(connection: sa.Connection, entry: Published) -> Published:
+        connection.execute(
+            _publishes.insert().values(
+                seq=entry.seq,
+                run_id=entry.run_id,
+                ds=entry.ds,
+                kind=entry.kind,
+                tables=json.dumps(entry.tables, sort_keys=True),
+            )
+        )
+        return entry
+
+    @staticmethod
+    def _swap_one(connection: sa.Connection, record: Staged) -> None:
+        names = {"c": NAME, "n": NAME, "t": record.table, "new": record.metadata, "old": record.base}
+        if record.base is None:
+            statement = (
+                "INSERT INTO iceberg_tables (catalog_name, table_namespace, table_name, metadata_location, "
+                "previous_metadata_location) VALUES (:c, :n, :t, :new, NULL)"
+            )
+            names.pop("old")
+        else:
+            statement = (
+                "UPDATE iceberg_tables SET metadata_location = :new, previous_metadata_location = :old "
+                "WHERE catalog_name = :c AND table_namespace = :n AND table_name = :t "
+                "AND metadata_location = :old"
+            )
+        try:
+            if connection.execute(sa.text(statement), names).rowcount != 1:
+                raise _Conflict(record.table)
+        except sa.exc.IntegrityError as error:
+            raise _Conflict(record.table) from error
+
+    def rollback(self, run_id: str) -> Published:
+        """Make the tables as `run_id` published them current again, as a new publish."""
+        past = [p for p in self.log() if p.run_id == run_id]
+        if not past:
+            known = ", ".join(dict.fromkeys(p.run_id for p in self.log()[-5:])) or "none yet"
+            raise BadInput(f"run '{run_id}' was never published; the latest are: {known}")
+        target = past[-1]
+        where = "catalog_name = :c AND table_namespace = :n AND table_name = :t"
+        with self.engine.begin() as connection:
+            seq = self._lock(connection) + 1
+            names = {"c": NAME, "n": NAME}
+            present = connection.execute(
+                sa.text("SELECT table_name FROM iceberg_tables WHERE catalog_name = :c AND table_namespace = :n"),
+                names,
+            ).scalars()
+            for table in list(present):
+                if table not in target.tables:
+                    connection.execute(sa.text(f"DELETE FROM iceberg_tables WHERE {where}"), names | {"t": table})
+            for table, metadata in target.tables.items():
+                update = (
+                    "UPDATE iceberg_tables SET previous_metadata_location = metadata_location, "
+                    f"metadata_location = :new WHERE {where}"
+                )
+                connection.execute(sa.text(update), names | {"t": table, "new": metadata})
+            done = self._record(connection, Published(seq, run_id, target.ds, "rollback", target.tables))
+        self.write_current()
+        return done
+
+    def write_current(self) -> None:
+        """Write `current.json` from the newest publish, under the publish lock."""
+        with self.engine.begin() as connection:
+            # Taking the row's lock keeps a slower writer from putting an older publish over a newer one.
+            connection.execute(_head.update().where(_head.c.id == 1).values(seq=_head.c.seq))
+            row = connection.execute(sa.select(_publishes).order_by(_publishes.c.seq.desc()).limit(1)).first()
+            if row is None:
+                return
+            body: dict[str, Any] = {
+                "run_id": row.run_id,
+                "ds": row.ds,
+                "sequence": row.seq,
+                "tables": json.loads(row.tables),
+            }
+            self.catalog.store.write(CURRENT, json.dumps(body, indent=2, sort_keys=True).encode())
+
+
+def _pointers(records: Iterable[Staged]) -> dict[str, str]:
+    return {r.table: r.metadata for r in records}
+
+
+def _require_audit(records: Iterable[Staged]) -> None:
+    missing = [r.table for r in records if r.audited != r.metadata]
+    if missing:
+        raise GateFailed(f"not audited as staged, so not published: {', '.join(sorted(missing))}")

@@ -1,0 +1,295 @@
+"""Files of the lake: a folder or an S3 bucket behind one interface.
+
+Keys are relative to the lake and use `/`. A write is whole or absent: a
+local file appears by rename, an S3 object by the end of its upload.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from jobs.errors import Transient
+
+if TYPE_CHECKING:
+    from jobs.settings import Settings
+
+T = TypeVar("T")
+_COMPRESSION = "zstd"
+# An S3 DELETE takes at most this many keys.
+_DELETE_BATCH = 1000
+
+
+class Store:
+    """Base of both stores; `Store.of(settings)` picks one."""
+
+    root: str
+
+    @staticmethod
+    def of(settings: Settings) -> Store:
+        return S3Store(settings) if settings.on_s3 else LocalStore(settings.lake)
+
+    def read(self, key: str) -> bytes:
+        """The bytes of `key`; `FileNotFoundError` when it is absent."""
+        raise NotImplementedError
+
+    def write(self, key: str, data: bytes) -> None:
+        raise NotImplementedError
+
+    def exists(self, key: str) -> bool:
+        raise NotImplementedError
+
+    def list(self, prefix: str) -> list[str]:
+        """Keys below the folder `prefix`, sorted."""
+        raise NotImplementedError
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Remove keys; an absent one is no error."""
+        raise NotImplementedError
+
+    def copy(self, source: str, target: str) -> None:
+        raise NotImplementedError
+
+    def push(self, local: Path, key: str) -> None:
+        """Upload one local file."""
+        raise NotImplementedError
+
+    def fetch(self, key: str, local: Path) -> None:
+        """Download one file."""
+        raise NotImplementedError
+
+    @cached_property
+    def filesystem(self) -> pafs.FileSystem:
+        raise NotImplementedError
+
+    def uri(self, key: str) -> str:
+        """Absolute path, or `s3://bucket/…`."""
+        return f"{self.root}/{key}" if key else self.root
+
+    def location(self, key: str) -> str:
+        """As Iceberg metadata writes it: `file:///…` or `s3://…`."""
+        return self.uri(key)
+
+    def key_of(self, uri: str) -> str:
+        """The key of an absolute path or URI inside the lake."""
+        plain = uri.removeprefix("file://")
+        if not plain.startswith(self.root + "/"):
+            raise ValueError(f"{uri} is not in the lake {self.root}")
+        return plain[len(self.root) + 1 :]
+
+    def open_path(self, key: str) -> str:
+        """The path that `filesystem` wants."""
+        return self.uri(key).removeprefix("s3://")
+
+    def read_parquet(self, key: str, columns: list[str] | None = None) -> pa.Table:
+        return pq.read_table(
+            self.open_path(key), filesystem=self.filesystem, columns=columns, partitioning=None
+        )
+
+    def write_parquet(self, key: str, table: pa.Table) -> None:
+        """Write a table as one Parquet file, whole or absent; times in microseconds."""
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression=_COMPRESSION, coerce_timestamps="us")
+        self.write(key, sink.getvalue())
+
+    def rows(self, key: str) -> int:
+        """Rows of a Parquet file, from its footer."""
+        return int(pq.read_metadata(self.open_path(key), filesystem=self.filesystem).num_rows)
+
+    def fetch_dir(self, prefix: str, local: Path) -> None:
+        for key in self.list(prefix):
+            self.fetch(key, local / key[len(prefix) :].lstrip("/"))
+
+    def push_dir(self, local: Path, prefix: str) -> None:
+        for path in sorted(p for p in local.rglob("*") if p.is_file()):
+            self.push(path, f"{prefix.rstrip('/')}/{path.relative_to(local).as_posix()}")
+
+
+class LocalStore(Store):
+    def __init__(self, root: str | Path) -> None:
+        self.root = str(Path(root).resolve())
+
+    def _path(self, key: str) -> Path:
+        path = Path(self.root, key)
+        if ".." in Path(key).parts:
+            raise ValueError(f"key {key!r} leaves the lake")
+        return path
+
+    def location(self, key: str) -> str:
+        return f"file://{self.uri(key)}"
+
+    @cached_property
+    def filesystem(self) -> pafs.FileSystem:
+        return pafs.LocalFileSystem()
+
+    def read(self, key: str) -> bytes:
+        return self._path(key).read_bytes()
+
+    @contextlib.contextmanager
+    def _whole(self, key: str) -> Iterator[Path]:
+        """A temporary path that becomes `key` when the block ends well."""
+        path = self._path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Hidden, so that no reader of the folder takes it for data.
+        part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+        try:
+            yield part
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def write(self, key: str, data: bytes) -> None:
+        with self._whole(key) as part, part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def exists(self, key: str) -> bool:
+        return self._path(key).is_file()
+
+    def list(self, prefix: str) -> list[str]:
+        base = self._path(prefix)
+        if not base.is_dir():
+            return []
+        files = (p for p in base.rglob("*") if p.is_file() and not p.name.endswith(".part"))
+        return sorted(p.relative_to(self.root).as_posix() for p in files)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._path(key).unlink(missing_ok=True)
+
+    def copy(self, source: str, target: str) -> None:
+        self.push(self._path(source), target)
+
+    def push(self, local: Path, key: str) -> None:
+        with self._whole(key) as part:
+            shutil.copyfile(local, part)
+
+    def fetch(self, key: str, local: Path) -> None:
+        local.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self._path(key), local)
+
+
+class S3Store(Store):
+    def __init__(self, settings: Settings) -> None:
+        self.root = settings.lake
+        self._settings = settings
+        bucket, _, prefix = settings.lake.removeprefix("s3://").partition("/")
+        self.bucket, self.prefix = bucket, f"{prefix}/" if prefix else ""
+
+    @cached_property
+    def client(self) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        s = self._settings
+        # `standard` gives up after 3 tries; a nightly job can wait longer than a web page.
+        # Checksums only where required: stores that are not AWS refuse the trailing ones.
+        config = Config(
+            retries={"mode": "standard", "max_attempts": 8},
+            s3={"addressing_style": "path" if s.s3_endpoint else "auto"},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        )
+        return boto3.client(
+            "s3",
+            endpoint_url=s.s3_endpoint or None,
+            region_name=s.s3_region,
+            aws_access_key_id=s.s3_access_key.get_secret_value() or None,
+            aws_secret_access_key=s.s3_secret_key.get_secret_value() or None,
+            config=config,
+        )
+
+    @cached_property
+    def filesystem(self) -> pafs.FileSystem:
+        s = self._settings
+        return pafs.S3FileSystem(
+            access_key=s.s3_access_key.get_secret_value() or None,
+            secret_key=s.s3_secret_key.get_secret_value() or None,
+            endpoint_override=s.s3_endpoint or None,
+            region=s.s3_region,
+            force_virtual_addressing=False,
+        )
+
+    def _call(self, what: str, call: Callable[[], T]) -> T:
+        from boto3.exceptions import S3UploadFailedError
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            return call()
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            if code in {"404", "NoSuchKey"}:
+                raise FileNotFoundError(f"{what}: no such object") from error
+            raise Transient(f"the store refused {what}: {code}") from error
+        except (BotoCoreError, S3UploadFailedError) as error:
+            raise Transient(f"the store did not answer {what}: {error}") from error
+
+    def _key(self, key: str) -> str:
+        return self.prefix + key
+
+    def read(self, key: str) -> bytes:
+        def call() -> bytes:
+            answer = self.client.get_object(Bucket=self.bucket, Key=self._key(key))
+            return bytes(answer["Body"].read())
+
+        return self._call(f"read of {key}", call)
+
+    def write(self, key: str, data: bytes) -> None:
+        body = bytes(data)
+        self._call(
+            f"write of {key}",
+            lambda: self.client.put_object(Bucket=self.bucket, Key=self._key(key), Body=body),
+        )
+
+    def exists(self, key: str) -> bool:
+        try:
+            self._call(
+                f"look at {key}",
+                lambda: self.client.head_object(Bucket=self.bucket, Key=self._key(key)),
+            )
+        except FileNotFoundError:
+            return False
+        return True
+
+    def list(self, prefix: str) -> list[str]:
+        folder = self._key(prefix.rstrip("/") + "/")
+
+        def call() -> list[str]:
+            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=folder)
+            return [o["Key"] for page in pages for o in page.get("Contents", [])]
+
+        return sorted(k[len(self.prefix) :] for k in self._call(f"listing of {prefix}", call))
+
+    def delete(self, keys: Iterable[str]) -> None:
+        todo = [{"Key": self._key(k)} for k in keys]
+        for start in range(0, len(todo), _DELETE_BATCH):
+            batch = {"Objects": todo[start : start + _DELETE_BATCH], "Quiet": True}
+            self._call("delete", lambda b=batch: self.client.delete_objects(Bucket=self.bucket, Delete=b))
+
+    def copy(self, source: str, target: str) -> None:
+        where = {"Bucket": self.bucket, "Key": self._key(source)}
+        self._call(f"copy to {target}", lambda: self.client.copy(where, self.bucket, self._key(target)))
+
+    def push(self, local: Path, key: str) -> None:
+        self._call(
+            f"upload of {key}",
+            lambda: self.client.upload_file(str(local), self.bucket, self._key(key)),
+        )
+
+    def fetch(self, key: str, local: Path) -> None:
+        local.parent.mkdir(parents=True, exist_ok=True)
+        self._call(
+            f"download of {key}",
+            lambda: self.client.download_file(self.bucket, self._key(key), str(local)),
+        )
