@@ -1,0 +1,215 @@
+"""The `nightshelf` command: every step by name, the whole night, and what people look up.
+
+Exit codes: 0 done · 2 wrong arguments or input · 10 a gate failed, never
+retried · 20 transient, worth retrying · 1 a bug.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from jobs.errors import BadInput, NightshelfError
+from jobs.steps import STEPS, Step
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="A shop's night shift: recommendations for every shopper and true copy for every product.",
+    epilog="Exit codes: 0 done, 2 wrong arguments or input, 10 a gate failed, 20 try again, 1 a bug.",
+)
+
+Ds = Annotated[str, typer.Option("--ds", help="The UTC date of the night, YYYY-MM-DD.", show_default=False)]
+RunId = Annotated[str, typer.Option("--run-id", help="The run; default: manual-<ds>.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Retrain = Annotated[str, typer.Option("--retrain", help="auto, always or never. Default: as pinned, else auto.")]
+MaxUsers = Annotated[int | None, typer.Option("--max-users", min=1, help="Score at most so many shoppers.")]
+MaxProducts = Annotated[int | None, typer.Option("--max-products", min=1, help="Write at most so many products.")]
+
+
+def parse_ds(value: str) -> date:
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise BadInput(f"--ds '{value}': give a date as YYYY-MM-DD, such as 2026-01-31") from None
+
+
+def _options(retrain: str, max_users: int | None, max_products: int | None) -> Any:
+    """The options a person gave, or None where the pinned ones hold."""
+    from jobs.night import Options
+
+    if retrain not in ("", "auto", "always", "never"):
+        raise BadInput(f"--retrain '{retrain}': use auto, always or never")
+    if not retrain and max_users is None and max_products is None:
+        return None
+    return Options(retrain or "auto", max_users, max_products)  # type: ignore[arg-type]
+
+
+def _step_command(step: Step) -> Callable[..., None]:
+    def command(
+        ds: Ds,
+        run_id: RunId = "",
+        retrain: Retrain = "",
+        max_users: MaxUsers = None,
+        max_products: MaxProducts = None,
+    ) -> None:
+        from jobs.night import Night
+        from jobs.runner import run_step
+        from jobs.settings import settings
+
+        day = parse_ds(ds)
+        options = _options(retrain, max_users, max_products)
+        night = Night(settings(), day, run_id or f"manual-{day}", options)
+        module = importlib.import_module(f"jobs.{step.name}")
+        print(json.dumps(run_step(night, step.name, module.run), sort_keys=True))
+
+    command.__doc__ = step.help
+    return command
+
+
+for _step in STEPS:
+    app.command(_step.name, help=_step.help, rich_help_panel="Steps of the night")(_step_command(_step))
+
+
+@app.command(rich_help_panel="Everyday")
+def nightly(
+    ds: Ds,
+    run_id: RunId = "",
+    retrain: Retrain = "",
+    max_users: MaxUsers = None,
+    max_products: MaxProducts = None,
+    as_json: Json = False,
+) -> None:
+    """Run the whole night once: the Airflow DAG `nightly`, on this machine, with progress."""
+    from jobs import nightly as whole
+
+    day = parse_ds(ds)
+    summary = whole.run_with_airflow(day, run_id, _options(retrain, max_users, max_products))
+    whole.show(summary, as_json)
+    if summary.exit_code:
+        raise typer.Exit(summary.exit_code)
+
+
+@app.command("import", rich_help_panel="Everyday")
+def import_(
+    mapping: Annotated[Path, typer.Argument(help="TOML file, or the name of one that ships: online-retail …")],
+    files: Annotated[list[str], typer.Argument(help="CSV, JSON Lines or Parquet: files, folders or s3:// URIs.")],
+    ds: Annotated[str, typer.Option("--ds", help="The day on which the rows arrived; default: their own.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Map raw files to the contract and land them for the next night."""
+    from jobs.intake.command import import_files
+    from jobs.settings import settings
+
+    import_files(settings(), mapping, files, parse_ds(ds) if ds else None, as_json)
+
+
+@app.command(rich_help_panel="Everyday")
+def sample(
+    folder: Annotated[Path, typer.Option("--folder", help="Where the raw files go.")] = Path("var/sample"),
+    seed: Annotated[int, typer.Option("--seed")] = 20260102,
+    scale: Annotated[float, typer.Option("--scale", min=0.01, help="Events, as a multiple of 300,000.")] = 1.0,
+) -> None:
+    """Generate the sample shop's raw files."""
+    from jobs.sample import generate
+
+    summary = generate(folder, seed, scale)
+    typer.echo(f"{folder}: {summary}")
+
+
+@app.command(rich_help_panel="Look")
+def tables(
+    name: Annotated[str, typer.Argument(help="One table, for its columns and snapshots.")] = "",
+    as_json: Json = False,
+) -> None:
+    """List the published tables: rows, snapshot, location; with a name: its columns and snapshots."""
+    from jobs.browse import show_table, show_tables
+    from jobs.settings import settings
+
+    if name:
+        show_table(settings(), name, as_json)
+    else:
+        show_tables(settings(), as_json)
+
+
+@app.command(rich_help_panel="Look")
+def show(
+    table: Annotated[str, typer.Argument(help="recommendations, product_descriptions or another table.")],
+    user: Annotated[str, typer.Option("--user", help="A shopper's id.")] = "",
+    product: Annotated[str, typer.Option("--product", help="A product's id.")] = "",
+    ds: Annotated[str, typer.Option("--ds", help="The date; default: the newest.")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Rows at most.")] = 40,
+    as_json: Json = False,
+) -> None:
+    """Show published rows, readable: of one shopper, of one product, or the first ones."""
+    from jobs.browse import show_rows
+    from jobs.settings import settings
+
+    show_rows(settings(), table, user, product, parse_ds(ds) if ds else None, limit, as_json)
+
+
+@app.command(rich_help_panel="Care")
+def rollback(
+    run: Annotated[str, typer.Option("--run", help="The run whose tables become current again.")],
+    as_json: Json = False,
+) -> None:
+    """Make the tables as one earlier run published them current again, all at once."""
+    from jobs.browse import rollback_to
+    from jobs.settings import settings
+
+    rollback_to(settings(), run, as_json)
+
+
+@app.command(rich_help_panel="Care")
+def doctor(as_json: Json = False) -> None:
+    """Check Java, memory, disk, store and catalog, and say what to do."""
+    from jobs.doctor import examine
+    from jobs.settings import settings
+
+    raise typer.Exit(examine(settings(), as_json))
+
+
+def main(step: str | None = None) -> None:
+    """Run the command line; with `step`, as `python -m jobs.<step>`.
+
+    Errors a person can act on end as one line and their exit code.
+    """
+    logging.basicConfig(level=os.environ.get("NIGHTSHELF_LOG", "WARNING"), stream=sys.stderr)
+    args = [step, *sys.argv[1:]] if step else sys.argv[1:]
+    try:
+        code = app(args, standalone_mode=False, prog_name="nightshelf")
+    except NightshelfError as error:
+        print(f"nightshelf: {error}", file=sys.stderr)
+        code = error.exit_code
+    except typer.Exit as error:
+        code = error.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        print("nightshelf: interrupted; nothing was published", file=sys.stderr)
+        code = 130
+    except Exception as error:
+        code = _usage_or_bug(error)
+    sys.exit(code or 0)
+
+
+def _usage_or_bug(error: Exception) -> int:
+    """Exit 2 with its message for a wrong command line; re-raise anything else."""
+    show_usage = getattr(error, "show", None)
+    if show_usage is None or not hasattr(error, "exit_code"):
+        raise error
+    show_usage()
+    return int(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,17 @@
+"""Record the run's date and options, and the metadata file of every table it will read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobs.cli import main
+from jobs.night import Night
+
+
+def run(night: Night) -> dict[str, Any]:
+    record = night.pin()
+    return {"pinned": len(record["pins"]), "options": record["options"]}
+
+
+if __name__ == "__main__":
+    main("pin_inputs")
