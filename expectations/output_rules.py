@@ -1,0 +1,206 @@
+"""Rules of what the night writes: features, recommendations, copy, models, metrics."""
+
+from __future__ import annotations
+
+from expectations.rule import (
+    MAX_COPY,
+    MAX_DESCRIPTION,
+    bounded,
+    counts,
+    finite,
+    identifier,
+    json_list,
+    json_object,
+    member,
+    rule,
+    within,
+)
+
+USER_FEATURES = (
+    *identifier("user_id"),
+    *counts("views_30d carts_30d purchases_30d views carts purchases returns active_days sessions products"),
+    *within("views_30d", "views"),
+    *within("carts_30d", "carts"),
+    *within("purchases_30d", "purchases"),
+    *finite("spend", 0.0),
+    *finite("spend_30d", 0.0),
+    *finite("mean_price", 0.0),
+    *rule(
+        "recency_before_tenure",
+        "recency_days IS NULL OR (recency_days >= 0 AND recency_days <= tenure_days)",
+        "recency_days tenure_days",
+        "the last event is not before the first, nor after the date: nothing from the future was read",
+    ),
+)
+
+ITEM_FEATURES = (
+    *identifier("product_id"),
+    *counts("views_7d carts_7d purchases_7d purchases_30d purchases returns buyers"),
+    *within("purchases_7d", "purchases_30d"),
+    *within("purchases_30d", "purchases"),
+    *within("buyers", "purchases"),
+    *finite("popularity", 0.0, optional=False),
+    *finite("revenue_30d", 0.0),
+    *rule(
+        "price_bucket_decile",
+        "price_bucket IS NULL OR price_bucket BETWEEN 0 AND 9",
+        "price_bucket",
+        "the price bucket is a decile, 0 to 9",
+    ),
+    *rule(
+        "age_not_negative",
+        "age_days IS NULL OR age_days >= 0",
+        "age_days",
+        "the product was not first seen after the date",
+    ),
+)
+
+USER_PROFILES = (
+    *identifier("user_id"),
+    *member("segment", ("new", "active", "loyal", "at_risk", "dormant", "prospect")),
+    *member("price_band", ("low", "mid", "high"), optional=True),
+    *json_list("favourite_categories", 3),
+    *json_list("favourite_brands", 3),
+    *json_list("active_hours", 3),
+    *json_list("platforms", 1_000),
+    *rule("frequency_not_negative", "frequency >= 0", "frequency", "orders are counted"),
+    *finite("monetary", -1e15),
+    *rule(
+        "seen_in_order",
+        "last_seen IS NULL OR first_seen IS NULL OR first_seen <= last_seen",
+        "first_seen last_seen",
+        "a shopper is first seen before being last seen",
+        "warning",
+    ),
+)
+
+RECOMMENDATIONS = (
+    *identifier("user_id"),
+    *identifier("product_id"),
+    *rule("rank_from_one", "rank >= 1", "rank", "ranks count from 1"),
+    *finite("score", -1e15, optional=False),
+    *rule(
+        "probability_in_range",
+        "probability BETWEEN 0D AND 1D",
+        "probability",
+        "the chance of a purchase lies in [0, 1]",
+    ),
+    *member("source", ("item_graph", "category_popularity", "popularity")),
+    *rule(
+        "reason_present",
+        "length(trim(reason)) > 0",
+        "reason",
+        "the shopper can read why, in English",
+    ),
+    *rule(
+        "reason_zh_present",
+        "length(trim(reason_zh)) > 0",
+        "reason_zh",
+        "and in Chinese",
+    ),
+    *bounded("reason", MAX_COPY),
+    *bounded("reason_zh", MAX_COPY),
+    *rule(
+        "model_version_present",
+        "length(model_version) > 0",
+        "model_version",
+        "the row names its model",
+    ),
+)
+
+SIMILAR_ITEMS = (
+    *identifier("product_id"),
+    *identifier("similar_id"),
+    *rule("rank_from_one", "rank >= 1", "rank", "ranks count from 1"),
+    *rule(
+        "not_itself",
+        "similar_id <> product_id",
+        "similar_id product_id",
+        "no product is its own neighbour",
+    ),
+    *finite("score", -1e15, optional=False),
+    *member("source", ("item_graph", "category")),
+)
+
+DESCRIPTIONS = (
+    *identifier("product_id"),
+    *member("language", ("en", "zh")),
+    *rule(
+        "channel_present",
+        "length(channel) > 0",
+        "channel",
+        "the copy says where it is shown",
+    ),
+    *member("tier", ("model", "retry", "template", "human")),
+    *rule("text_present", "length(trim(text)) > 0", "text", "there is copy"),
+    # A person may write longer copy than a machine; it came in under the products' own bound.
+    *rule(
+        "text_bounded",
+        f"length(text) <= IF(tier = 'human', {MAX_DESCRIPTION}, {MAX_COPY})",
+        "text tier",
+        f"machine-written copy has at most {MAX_COPY} characters",
+    ),
+    *rule(
+        "no_placeholder_left",
+        r"tier = 'human' OR NOT text RLIKE '<unk>|\\[UNK\\]|\\{\\{|\\}\\}|<[a-z_]+[0-9]*>|[\\p{Cc}&&[^\\n]]'",
+        "text tier",
+        "no placeholder or unknown token was left standing in the copy",
+    ),
+    *rule(
+        "chinese_is_chinese",
+        r"language <> 'zh' OR text RLIKE '\\p{IsHan}'",
+        "text language",
+        "Chinese copy holds Chinese characters",
+        "warning",
+    ),
+    *rule(
+        "ai_label_present",
+        "tier NOT IN ('model', 'retry') OR length(trim(ai_label)) > 0",
+        "tier ai_label",
+        "text that a model wrote carries its label",
+    ),
+    *rule(
+        "no_ai_label_on_human_text",
+        "tier <> 'human' OR ai_label IS NULL",
+        "tier ai_label",
+        "text that a person wrote carries no such label",
+    ),
+    *rule(
+        "model_version_present",
+        "tier NOT IN ('model', 'retry') OR length(model_version) > 0",
+        "tier model_version",
+        "text that a model wrote names the model",
+    ),
+    *rule(
+        "content_hash_present",
+        "length(content_hash) > 0",
+        "content_hash",
+        "the row can be kept unchanged",
+    ),
+    *json_object("checks"),
+)
+
+MODELS = (
+    *member("model", ("recommender", "writer")),
+    *rule("version_present", "length(version) > 0", "version", "the model has a version"),
+    *member("verdict", ("accepted", "refused")),
+    *rule("why_present", "length(why) > 0", "why", "the gate gave its reason"),
+    *json_object("metrics"),
+)
+
+QUALITY_METRICS = (
+    *rule(
+        "metric_named",
+        "length(table_name) > 0 AND length(metric) > 0",
+        "table_name metric",
+        "has a name",
+    ),
+    *member("status", ("ok", "warning", "critical")),
+    *finite("value", -1e15),
+)
+
+RUNS = (
+    *identifier("run_id"),
+    *rule("in_order", "started <= ended", "started ended", "a run ends after it starts"),
+    *json_object("outputs"),
+)
