@@ -113,7 +113,7 @@ PRODUCTS = (
     *bounded("description_zh", MAX_DESCRIPTION),
     *rule(
         "not_its_own_variant",
-        "variant_of IS NULL OR variant_of <> product_id",
+        "variant_of IS NULL OR product_id IS NULL OR variant_of <> product_id",
         "variant_of product_id",
         "a product is not a variant of itself",
         "warning",

@@ -114,7 +114,7 @@ SIMILAR_ITEMS = (
     *rule("rank_from_one", "rank >= 1", "rank", "ranks count from 1"),
     *rule(
         "not_itself",
-        "similar_id <> product_id",
+        "coalesce(similar_id <> product_id, true)",
         "similar_id product_id",
         "no product is its own neighbour",
     ),

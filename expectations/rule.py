@@ -42,22 +42,17 @@ def one_of(values: tuple[str, ...]) -> str:
     return "(" + ", ".join(f"'{v}'" for v in values) + ")"
 
 
-def identifier(column: str, severity: Severity = "critical") -> tuple[Rule, ...]:
-    """Ids travel in paths, URLs and logs: they are present, short and printable."""
+def identifier(column: str, missing: Severity = "critical") -> tuple[Rule, ...]:
+    """Ids travel in paths, URLs and logs: short, printable, not blank. `missing`: how grave a null is."""
+    length = f"length(trim({column})) > 0 AND length({column}) <= {MAX_ID}"
     return (
-        Rule(
-            f"{column}_present",
-            f"length(trim({column})) > 0",
-            severity,
-            (column,),
-            f"{column} is given and not blank",
-        ),
+        Rule(f"{column}_present", f"{column} IS NOT NULL", missing, (column,), f"{column} is given"),
         Rule(
             f"{column}_well_formed",
-            rf"{column} IS NULL OR (length({column}) <= {MAX_ID} AND NOT {column} RLIKE '\\p{{Cc}}')",
+            rf"{column} IS NULL OR ({length} AND NOT {column} RLIKE '\\p{{Cc}}')",
             "critical",
             (column,),
-            f"{column} has at most {MAX_ID} characters and no control character",
+            f"{column} has 1 to {MAX_ID} characters, not only blanks, and no control character",
         ),
     )
 

@@ -1,0 +1,193 @@
+"""Great Expectations suites made from the rules, and the checks that run them on Spark.
+
+Each rule becomes a column that is 1 where a row breaks it, computed with the
+rule's own predicate. Great Expectations sums these columns on Spark: the
+answer is the number of broken rows, one pass serves all rules of a table,
+and no value of a row ever reaches the driver or the data docs.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from expectations.rule import SEVERITIES, Rule, Severity, broken
+
+# Must stand before the import of Great Expectations: a shop's night reports to nobody.
+os.environ["GX_ANALYTICS_ENABLED"] = "false"
+
+if TYPE_CHECKING:
+    from great_expectations import ExpectationSuite
+    from pyspark.sql import DataFrame
+
+PREFIX = "broken_"
+FLOOR = "enough_rows"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one rule: how many rows broke it; None where it could not be evaluated."""
+
+    rule: str
+    severity: Severity
+    ok: bool
+    broken: int | None
+    doc: str
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One table, checked. `worst` is the severity of the gravest rule that failed, if one did."""
+
+    table: str
+    rows: int
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        return tuple(o for o in self.outcomes if not o.ok)
+
+    @property
+    def worst(self) -> Severity | None:
+        return max((o.severity for o in self.failed), key=SEVERITIES.index, default=None)
+
+    def sentences(self, severity: Severity) -> list[str]:
+        """One sentence for every failed rule of that severity."""
+        return [_sentence(self.table, o) for o in self.failed if o.severity == severity]
+
+
+def _sentence(table: str, outcome: Outcome) -> str:
+    if outcome.error:
+        return f"{table}: {outcome.rule} could not be checked ({outcome.error})"
+    if outcome.rule == FLOOR:
+        return f"{table}: {outcome.broken or 0:,} rows, where {outcome.doc}"
+    return f"{table}: {outcome.broken or 0:,} rows break {outcome.rule} ({outcome.doc})"
+
+
+def marked(frame: DataFrame, rules: Sequence[Rule]) -> DataFrame:
+    """One column a rule: 1 where the row breaks it, else 0. Nothing else of the row is kept."""
+    from pyspark.sql import functions as F
+
+    return frame.select(*[F.expr(broken(r)).cast("int").alias(PREFIX + r.name) for r in rules])
+
+
+def suite(name: str, rules: Sequence[Rule], min_rows: int = 0, empty: bool = False) -> ExpectationSuite:
+    """The suite of a frame made by `marked`; of an empty frame only the floor of rows is asked."""
+    import great_expectations as gx
+    from great_expectations.expectations.core.expect_column_sum_to_be_between import (
+        ExpectColumnSumToBeBetween,
+    )
+    from great_expectations.expectations.core.expect_table_row_count_to_be_between import (
+        ExpectTableRowCountToBeBetween,
+    )
+    from great_expectations.expectations.metadata_types import FailureSeverity
+
+    built = gx.ExpectationSuite(name=name)
+    doc = f"at least {min_rows:,} must be"
+    meta = {"rule": FLOOR, "severity": "critical", "doc": doc}
+    built.add_expectation(
+        ExpectTableRowCountToBeBetween(
+            min_value=min_rows, severity=FailureSeverity.CRITICAL, meta=meta, description=doc
+        )
+    )
+    # The sum of nothing is null, which no bound admits.
+    for rule in () if empty else rules:
+        meta = {"rule": rule.name, "severity": rule.severity, "doc": rule.doc, "predicate": rule.predicate}
+        built.add_expectation(
+            ExpectColumnSumToBeBetween(
+                column=PREFIX + rule.name,
+                min_value=0,
+                max_value=0,
+                severity=FailureSeverity(rule.severity),
+                meta=meta,
+                description=f"{rule.name} ({rule.severity}): {rule.doc}. Rows that break it:",
+            )
+        )
+    return built
+
+
+class Checks:
+    """Runs suites in one Great Expectations context and builds their data docs."""
+
+    def __init__(self) -> None:
+        import great_expectations as gx
+        from great_expectations.data_context.types.base import ProgressBarsConfig
+
+        self._context = gx.get_context(mode="ephemeral")
+        self._context.variables.progress_bars = ProgressBarsConfig(globally=False)
+        # The frame is cached by `run`; a second cache would hold it twice.
+        self._source = self._context.data_sources.add_spark("spark", persist=False)
+
+    def run(self, table: str, frame: DataFrame, rules: Sequence[Rule], min_rows: int, rows: int) -> Checked:
+        """Check one frame of `rows` rows. Anything that cannot be evaluated counts as critical.
+
+        `table` names the suite and must be new to this object.
+        """
+        try:
+            marks = marked(frame, rules).persist()
+        except Exception as error:  # a missing column, a broken predicate: Spark says so at once
+            return Checked(table, rows, (Outcome("readable", "critical", False, None, "", _short(error)),))
+        try:
+            result = self._validate(table, marks, suite(table, rules, min_rows, empty=rows == 0))
+        finally:
+            marks.unpersist()
+        outcomes = tuple(_outcome(r) for r in result.results)
+        asked = 1 + (len(rules) if rows else 0)
+        if len(outcomes) != asked:
+            raise RuntimeError(f"{table}: asked {asked} expectations, answered {len(outcomes)}")
+        return Checked(table, rows, tuple(sorted(outcomes, key=lambda o: (o.ok, o.rule))))
+
+    def _validate(self, name: str, marks: DataFrame, expectations: ExpectationSuite) -> Any:
+        import great_expectations as gx
+
+        context = self._context
+        batch = self._source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("staged")
+        kept = context.suites.add(expectations)
+        definition = gx.ValidationDefinition(name=name, data=batch, suite=kept)
+        validation = context.validation_definitions.add(definition)
+        checkpoint = gx.Checkpoint(name=name, validation_definitions=[validation], result_format="BASIC")
+        run = context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": marks})
+        (result,) = run.run_results.values()
+        return result
+
+    def build_docs(self, folder: Path) -> Path:
+        """Write the data docs of everything checked so far; returns the index page."""
+        site: Any = {
+            "class_name": "SiteBuilder",
+            "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+            "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder)},
+        }
+        self._context.add_data_docs_site(site_name="night", site_config=site)
+        self._context.build_data_docs(site_names=["night"])
+        # 4 MB of fonts and pictures in every run's folder would outweigh what they decorate.
+        for part in ("fonts", "images"):
+            shutil.rmtree(folder / "static" / part, ignore_errors=True)
+        return folder / "index.html"
+
+
+def _outcome(result: Any) -> Outcome:
+    meta = result.expectation_config.meta
+    raised = _raised(result.exception_info or {})
+    observed = result.result.get("observed_value")
+    count = int(observed) if isinstance(observed, int | float) else None
+    if raised or (count is None and not result.success):
+        error = raised or "no answer"
+        return Outcome(meta["rule"], "critical", False, count, meta["doc"], error)
+    return Outcome(meta["rule"], meta["severity"], bool(result.success), count, meta["doc"])
+
+
+def _raised(info: dict[str, Any]) -> str:
+    """The first exception's message: the answer holds one, or one for each metric."""
+    for one in [info, *(v for v in info.values() if isinstance(v, dict))]:
+        if one.get("raised_exception"):
+            return _short(one.get("exception_message") or "it raised")
+    return ""
+
+
+def _short(error: object) -> str:
+    return str(error).strip().split("\n")[0][:300]
