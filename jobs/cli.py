@@ -33,9 +33,13 @@ app = typer.Typer(
 Ds = Annotated[str, typer.Option("--ds", help="The UTC date of the night, YYYY-MM-DD.", show_default=False)]
 RunId = Annotated[str, typer.Option("--run-id", help="The run; default: manual-<ds>.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-Retrain = Annotated[str, typer.Option("--retrain", help="auto, always or never. Default: as pinned, else auto.")]
+Retrain = Annotated[
+    str, typer.Option("--retrain", help="auto, always or never. Default: as pinned, else auto.")
+]
 MaxUsers = Annotated[int | None, typer.Option("--max-users", min=1, help="Score at most so many shoppers.")]
-MaxProducts = Annotated[int | None, typer.Option("--max-products", min=1, help="Write at most so many products.")]
+MaxProducts = Annotated[
+    int | None, typer.Option("--max-products", min=1, help="Write at most so many products.")
+]
 
 
 def parse_ds(value: str) -> date:
@@ -84,7 +88,8 @@ for _step in STEPS:
 
 @app.command(rich_help_panel="Everyday")
 def nightly(
-    ds: Ds,
+    ds: Annotated[str, typer.Option("--ds", help="The UTC date of the night, YYYY-MM-DD.")] = "",
+    sample: Annotated[bool, typer.Option("--sample", help="On the generated sample shop.")] = False,
     run_id: RunId = "",
     retrain: Retrain = "",
     max_users: MaxUsers = None,
@@ -94,8 +99,12 @@ def nightly(
     """Run the whole night once: the Airflow DAG `nightly`, on this machine, with progress."""
     from jobs import nightly as whole
 
-    day = parse_ds(ds)
-    summary = whole.run_with_airflow(day, run_id, _options(retrain, max_users, max_products))
+    if not ds and not sample:
+        raise BadInput("give the night's date with --ds YYYY-MM-DD, or try --sample")
+    newest = whole.use_sample_shop() if sample else ""
+    summary = whole.run_with_airflow(
+        parse_ds(ds or newest), run_id, _options(retrain, max_users, max_products), quiet=as_json
+    )
     whole.show(summary, as_json)
     if summary.exit_code:
         raise typer.Exit(summary.exit_code)
@@ -103,9 +112,15 @@ def nightly(
 
 @app.command("import", rich_help_panel="Everyday")
 def import_(
-    mapping: Annotated[Path, typer.Argument(help="TOML file, or the name of one that ships: online-retail …")],
-    files: Annotated[list[str], typer.Argument(help="CSV, JSON Lines or Parquet: files, folders or s3:// URIs.")],
-    ds: Annotated[str, typer.Option("--ds", help="The day on which the rows arrived; default: their own.")] = "",
+    mapping: Annotated[
+        Path, typer.Argument(help="TOML file, or the name of one that ships: online-retail …")
+    ],
+    files: Annotated[
+        list[str], typer.Argument(help="CSV, JSON Lines or Parquet: files, folders or s3:// URIs.")
+    ],
+    ds: Annotated[
+        str, typer.Option("--ds", help="The day on which the rows arrived; default: their own.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Map raw files to the contract and land them for the next night."""
@@ -118,14 +133,15 @@ def import_(
 @app.command(rich_help_panel="Everyday")
 def sample(
     folder: Annotated[Path, typer.Option("--folder", help="Where the raw files go.")] = Path("var/sample"),
-    seed: Annotated[int, typer.Option("--seed")] = 20260102,
-    scale: Annotated[float, typer.Option("--scale", min=0.01, help="Events, as a multiple of 300,000.")] = 1.0,
+    seed: Annotated[int, typer.Option("--seed", help="Another seed, another shop.")] = 20260102,
+    scale: Annotated[
+        float, typer.Option("--scale", min=0.01, help="Events, as a multiple of 300,000.")
+    ] = 1.0,
 ) -> None:
     """Generate the sample shop's raw files."""
-    from jobs.sample import generate
+    from jobs.sample.shop import generate
 
-    summary = generate(folder, seed, scale)
-    typer.echo(f"{folder}: {summary}")
+    typer.echo(f"{folder}: {generate(folder, seed, scale)}")
 
 
 @app.command(rich_help_panel="Look")

@@ -62,8 +62,10 @@ class Night:
         return f"runs/{self.run_id}/{name}"
 
     def pin(self) -> dict[str, Any]:
-        """Record the date, the options and the metadata file of every table, and forget an earlier attempt."""
-        self.store.delete(k for part in ("staged", "steps", "notes", "models") for k in self.store.list(self.key(part)))
+        """Record date, options and the metadata file of every table; forget an earlier attempt."""
+        self.store.delete(
+            k for part in ("staged", "steps", "notes", "models") for k in self.store.list(self.key(part))
+        )
         self._record = {
             "run_id": self.run_id,
             "ds": self.ds.isoformat(),

@@ -17,7 +17,15 @@ from jobs.lake.registry import BY_NAME, TABLES
 from jobs.night import Night
 from jobs.runner import step_records
 
-_LIBRARIES = ("nightshelf", "apache-airflow", "pyspark", "pyiceberg", "tensorflow", "keras", "great-expectations")
+_LIBRARIES = (
+    "nightshelf",
+    "apache-airflow",
+    "pyspark",
+    "pyiceberg",
+    "tensorflow",
+    "keras",
+    "great-expectations",
+)
 
 
 def run(night: Night) -> dict[str, Any]:

@@ -131,7 +131,9 @@ def _with_s3(builder: Any, settings: Settings) -> Any:
         options |= {
             "spark.hadoop.fs.s3a.endpoint": settings.s3_endpoint,
             "spark.hadoop.fs.s3a.path.style.access": "true",
-            "spark.hadoop.fs.s3a.connection.ssl.enabled": str(settings.s3_endpoint.startswith("https")).lower(),
+            "spark.hadoop.fs.s3a.connection.ssl.enabled": str(
+                settings.s3_endpoint.startswith("https")
+            ).lower(),
         }
     for key, value in options.items():
         builder = builder.config(key, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from jobs.night import Night, Options
 from jobs.settings import Settings, load_settings
+from tests import servers
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -19,16 +21,16 @@ MakeNight = Callable[..., Night]
 
 
 @pytest.fixture(scope="session")
-def spark() -> Iterator[SparkSession]:
+def spark() -> SparkSession:
     """One Spark session for all tests of this process."""
     from jobs.spark import spark as session
 
-    yield session(load_settings(lake="/tmp/unused", spark_master="local[2]", spark_memory="1g"))
+    return session(load_settings(lake="/tmp/unused", spark_master="local[2]", spark_memory="1g"))
 
 
 @pytest.fixture
 def lake_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Settings of a fresh lake in a temporary folder; neither the machine's nor the checkout's settings leak in."""
+    """Settings of a fresh lake in a temporary folder; no setting of the machine leaks in."""
     monkeypatch.setenv("NIGHTSHELF_CONFIG", str(tmp_path / "absent.toml"))
     return load_settings(lake=str(tmp_path / "lake"), spark_master="local[2]", spark_memory="1g")
 
@@ -37,7 +39,9 @@ def lake_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 def make_night(lake_settings: Settings) -> MakeNight:
     """`make_night("2026-01-10", run_id="a", options=Options(...), top_k=5)` → a pinned Night of that lake."""
 
-    def make(ds: str = "2026-01-10", run_id: str = "", options: Options | None = None, **changes: Any) -> Night:
+    def make(
+        ds: str = "2026-01-10", run_id: str = "", options: Options | None = None, **changes: Any
+    ) -> Night:
         settings = lake_settings.model_copy(update=changes)
         night = Night(settings, date.fromisoformat(ds), run_id or f"test-{ds}", options)
         night.pin()
@@ -50,3 +54,39 @@ def make_night(lake_settings: Settings) -> MakeNight:
 def night(make_night: MakeNight) -> Night:
     """A pinned night of 2026-01-10 in a fresh lake."""
     return make_night()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """SQLAlchemy URL of a PostgreSQL server that lives as long as the tests."""
+    with servers.postgres(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Endpoint of a real S3 server that lives as long as the tests."""
+    with servers.swift(tmp_path_factory.mktemp("swift")) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def s3_settings(s3_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings of a fresh lake in a bucket of its own."""
+    import boto3
+    from botocore.config import Config
+
+    monkeypatch.setenv("NIGHTSHELF_CONFIG", str(tmp_path / "absent.toml"))
+    bucket = f"shop-{uuid.uuid4().hex[:12]}"
+    keys = {"aws_access_key_id": "test:tester", "aws_secret_access_key": "testing", "region_name": "us-east-1"}
+    config = Config(s3={"addressing_style": "path"})
+    boto3.client("s3", endpoint_url=s3_endpoint, config=config, **keys).create_bucket(Bucket=bucket)
+    return load_settings(
+        lake=f"s3://{bucket}/lake",
+        catalog=f"sqlite:///{tmp_path}/catalog.db?timeout=60",
+        s3_endpoint=s3_endpoint,
+        s3_access_key="test:tester",
+        s3_secret_key="testing",
+        spark_master="local[2]",
+        spark_memory="1g",
+    )

@@ -18,5 +18,7 @@ def dataset(name: str) -> Path:
     """Folder of one data set; skips the calling test where it is absent."""
     folder = data_dir() / name
     if not folder.is_dir():
-        pytest.skip(f"data set '{name}' is not in {data_dir()}; set NIGHTSHELF_DATA to the folder that holds it")
+        pytest.skip(
+            f"data set '{name}' is not in {data_dir()}; set NIGHTSHELF_DATA to the folder that holds it"
+        )
     return folder

@@ -24,7 +24,7 @@ from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, GreaterThanOrEqual, In, LessThanOrEqual
 from pyiceberg.io.pyarrow import _pyarrow_to_schema_without_ids
 from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC
-from pyiceberg.table import CommitTableResponse, StaticTable, Transaction
+from pyiceberg.table import CommitTableResponse, StagedTable, StaticTable, Transaction
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.transforms import IdentityTransform
 
@@ -61,15 +61,15 @@ class StagingCatalog(SqlCatalog):
     def commit_table(
         self, table: IcebergTable, requirements: tuple[Any, ...], updates: tuple[Any, ...]
     ) -> CommitTableResponse:
+        # The base is what the transaction read, not what is current by now: `publish` compares, not we.
         identifier = table.name()
-        try:
-            current: IcebergTable | None = self.load_table(identifier)
-        except NoSuchTableError:
-            current = None
+        current = None if isinstance(table, StagedTable) else table
         staged = self._update_and_stage_table(current, identifier, requirements, updates)
         self._write_metadata(staged.metadata, staged.io, staged.metadata_location)
         name = Catalog.table_name_from(identifier)
-        self.swaps[name] = Swap(name, current.metadata_location if current else None, staged.metadata_location)
+        self.swaps[name] = Swap(
+            name, current.metadata_location if current else None, staged.metadata_location
+        )
         return CommitTableResponse(metadata=staged.metadata, metadata_location=staged.metadata_location)
 
 

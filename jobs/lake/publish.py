@@ -178,12 +178,16 @@ class Publisher:
             seq = self._lock(connection) + 1
             names = {"c": NAME, "n": NAME}
             present = connection.execute(
-                sa.text("SELECT table_name FROM iceberg_tables WHERE catalog_name = :c AND table_namespace = :n"),
+                sa.text(
+                    "SELECT table_name FROM iceberg_tables WHERE catalog_name = :c AND table_namespace = :n"
+                ),
                 names,
             ).scalars()
             for table in list(present):
                 if table not in target.tables:
-                    connection.execute(sa.text(f"DELETE FROM iceberg_tables WHERE {where}"), names | {"t": table})
+                    connection.execute(
+                        sa.text(f"DELETE FROM iceberg_tables WHERE {where}"), names | {"t": table}
+                    )
             for table, metadata in target.tables.items():
                 update = (
                     "UPDATE iceberg_tables SET previous_metadata_location = metadata_location, "

@@ -143,8 +143,7 @@ TABLES: tuple[Table, ...] = (
     ),
     Table(
         name="intake",
-        doc="Where every incoming row went, per source and day: "
-        "rows_in = good + quarantined + duplicates.",
+        doc="Where every incoming row went, per source and day: rows_in = good + quarantined + duplicates.",
         columns=_columns(
             ("source", STRING, "the mapping"),
             ("entity", STRING, "events, products or users"),

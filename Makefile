@@ -1,0 +1,29 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+.PHONY: help setup nightly test test-all lint lock clean
+
+help: ## List what make can do
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: ## Make the locked environment in .venv
+	@scripts/setup.sh
+
+nightly: setup ## Run the night once on a generated sample shop
+	@.venv/bin/nightshelf nightly --sample
+
+test: setup ## Run the tests that CI runs
+	@$(PYTHON) -m pytest -m "not slow"
+
+test-all: setup ## Run every test, the slow ones too
+	@$(PYTHON) -m pytest
+
+lint: setup ## Check style and types
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+
+lock: setup ## Lock the environment again, after a change of pyproject.toml
+	@.tools/uv/bin/uv pip compile pyproject.toml --extra dev --generate-hashes --override overrides.txt \
+	  --python-version 3.11 --no-emit-index-url --no-emit-find-links -q -o requirements.lock
+
+clean: ## Remove what runs made here: the sample shop, its lake, Airflow's files
+	@rm -rf var

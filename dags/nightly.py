@@ -1,0 +1,96 @@
+"""The night: raw files to published recommendations and product copy.
+
+Wiring only. Each task is one command line of `nightshelf`, which also runs
+by hand; steps talk through tables, and nothing is visible before `publish`.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta
+from typing import Any
+
+import pendulum
+from airflow.sdk import (
+    DAG,
+    Asset,
+    AsyncCallback,
+    CronDataIntervalTimetable,
+    DeadlineAlert,
+    DeadlineReference,
+    Param,
+)
+from nightshelf_step import StepOperator, say_failed, say_late
+
+CRON = os.environ.get("NIGHTSHELF_CRON", "0 2 * * *")
+DEADLINE = timedelta(minutes=int(os.environ.get("NIGHTSHELF_DEADLINE_MINUTES", "240")))
+
+# What the night publishes; a DAG downstream schedules on these.
+OUTPUTS = [
+    Asset(name=f"nightshelf.{table}", uri=f"nightshelf://tables/{table}")
+    for table in ("recommendations", "similar_items", "product_descriptions", "user_profiles")
+]
+
+# Steps that use a GPU where there is one: as many at once as the pool has slots.
+GPU: dict[str, Any] = {"pool": os.environ.get("NIGHTSHELF_GPU_POOL", "gpu"), "queue": "gpu"}
+
+PARAMS = {
+    "ds": Param(
+        None,
+        type=["null", "string"],
+        format="date",
+        title="Date",
+        description="UTC date of the night. Empty: the run's logical date.",
+    ),
+    "retrain": Param("auto", enum=["auto", "always", "never"], title="Retrain the models"),
+    "max_users": Param(None, type=["null", "integer"], minimum=1, title="Score at most so many shoppers"),
+    "max_products": Param(None, type=["null", "integer"], minimum=1, title="Write at most so many products"),
+    "run_id": Param(None, type=["null", "string"], title="Name of the run. Empty: Airflow's own."),
+}
+
+with DAG(
+    dag_id="nightly",
+    description="Raw files to published recommendations and product copy.",
+    doc_md=__doc__,
+    # A run covers the day that ended before it: started on the 3rd at 02:00, its date is the 2nd.
+    schedule=CronDataIntervalTimetable(CRON, timezone="UTC"),
+    start_date=datetime(2010, 1, 1, tzinfo=pendulum.UTC),
+    catchup=False,
+    max_active_runs=1,
+    params=PARAMS,
+    tags=["nightshelf"],
+    on_failure_callback=say_failed,
+    deadline=DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=DEADLINE,
+        callback=AsyncCallback(say_late, kwargs={"text": f"not published {DEADLINE} after it was queued"}),
+    ),
+    default_args={
+        "retries": 2,
+        "retry_delay": timedelta(seconds=int(os.environ.get("NIGHTSHELF_RETRY_SECONDS", "120"))),
+        "retry_exponential_backoff": True,
+        "execution_timeout": timedelta(hours=1),
+    },
+) as dag:
+
+    def step(name: str, **kwargs: Any) -> StepOperator:
+        return StepOperator(task_id=name, step=name, **kwargs)
+
+    pin_inputs = step("pin_inputs", options=["retrain", "max_users", "max_products"])
+    ingest = step("ingest")
+    clean = step("clean")
+    check_inputs = step("check_inputs")
+    features = step("features")
+    train_recommender = step("train_recommender", execution_timeout=timedelta(hours=2), **GPU)
+    recommend = step("recommend", execution_timeout=timedelta(hours=2), **GPU)
+    train_writer = step("train_writer", execution_timeout=timedelta(hours=2), **GPU)
+    describe = step("describe", execution_timeout=timedelta(hours=2), **GPU)
+    audit = step("audit")
+    publish = step("publish", outlets=OUTPUTS, execution_timeout=timedelta(minutes=15))
+    # A teardown: it runs whatever happened before, and does not make a failed night look green.
+    report = step("report", retries=0).as_teardown()
+
+    pin_inputs >> ingest >> clean >> check_inputs >> [features, train_recommender, train_writer]
+    [features, train_recommender] >> recommend
+    train_writer >> describe
+    [recommend, describe] >> audit >> publish >> report

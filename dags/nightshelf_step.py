@@ -1,0 +1,113 @@
+"""The one operator of the night: a step as its own process, its exit code as Airflow's decision."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+log = logging.getLogger(__name__)
+
+HOME = Path(os.environ.get("NIGHTSHELF_HOME") or Path(__file__).resolve().parent.parent)
+COMMAND = shlex.split(os.environ.get("NIGHTSHELF_COMMAND") or f"{shlex.quote(sys.executable)} -m jobs.cli")
+
+# The exit codes of docs/architecture.md: another try would change nothing.
+FINAL = {2: "wrong arguments, settings or input", 10: "a gate failed"}
+
+
+def resolve_ds(context: dict[str, Any]) -> str:
+    """The night's date: the param `ds`, else the logical date; fails where there is neither."""
+    given = context["params"].get("ds")
+    if given:
+        return str(given)
+    logical_date = context["dag_run"].logical_date
+    if logical_date is None:
+        raise AirflowFailException(
+            "this run has no logical date: trigger it with the param ds, such as {'ds': '2026-01-31'}"
+        )
+    return str(logical_date.strftime("%Y-%m-%d"))
+
+
+class StepOperator(BaseOperator):
+    """Runs `nightshelf <step> --ds … --run-id …`; the last line of its output is the XCom.
+
+    Exit codes 2 and 10 fail the task for good; anything else than 0 is tried
+    again as often as `retries` allows. `options` names the params that are
+    handed to the step.
+    """
+
+    ui_color = "#e8eef7"
+
+    def __init__(self, *, step: str, options: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.step = step
+        self.options = list(options)
+        self._process: subprocess.Popen[str] | None = None
+
+    def command(self, context: dict[str, Any]) -> list[str]:
+        params = context["params"]
+        run_id = params.get("run_id") or context["dag_run"].run_id
+        command = [*COMMAND, self.step, "--ds", resolve_ds(context), "--run-id", run_id]
+        for name in self.options:
+            if params.get(name) is not None:
+                command += [f"--{name.replace('_', '-')}", str(params[name])]
+        return command
+
+    def execute(self, context: Any) -> dict[str, Any]:
+        command = self.command(context)
+        log.info("running %s", shlex.join(command))
+        # A session of its own, so that a timeout or a kill from the page also ends Spark's JVM.
+        self._process = subprocess.Popen(
+            command,
+            cwd=HOME,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        last = ""
+        try:
+            assert self._process.stdout is not None
+            for line in self._process.stdout:
+                log.info("%s", line.rstrip())
+                last = line.strip() or last
+            code = self._process.wait()
+        finally:
+            self.on_kill()
+        if code in FINAL:
+            raise AirflowFailException(f"{self.step}: {FINAL[code]} (exit {code}): {last}")
+        if code != 0:
+            raise AirflowException(f"{self.step}: exit {code}: {last}")
+        answer: dict[str, Any] = json.loads(last)
+        return answer
+
+    def on_kill(self) -> None:
+        """End the step's whole process group, if it still runs."""
+        process = self._process
+        if process is not None and process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def say_failed(context: Any) -> None:
+    """Failure callback of the DAG: one line that a log search or an alert rule finds."""
+    run = context["dag_run"]
+    log.error("NIGHTSHELF NIGHT FAILED: run %s of %s; its report says why", run.run_id, run.dag_id)
+
+
+async def say_late(**kwargs: Any) -> None:
+    """Deadline callback: the night is not published in time."""
+    log.error("NIGHTSHELF NIGHT LATE: %s", kwargs.get("text", "a night missed its deadline"))

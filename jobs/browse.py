@@ -1,0 +1,192 @@
+"""What people look up in a lake: its tables, its rows; and going back to an earlier run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date, datetime
+from difflib import get_close_matches
+from typing import Any
+
+import pyarrow as pa
+from pyiceberg.expressions import And, BooleanExpression, EqualTo
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from jobs.errors import BadInput
+from jobs.lake.catalog import LakeCatalog, partition_value
+from jobs.lake.publish import Publisher
+from jobs.lake.registry import BY_NAME, Table
+from jobs.lake.store import Store
+from jobs.settings import Settings
+
+NOTHING_YET = "nothing is published yet: run 'nightshelf nightly --ds YYYY-MM-DD' first"
+# Columns that matter to a person, in the order in which they read.
+_READABLE = {
+    "recommendations": ["rank", "product_id", "title", "probability", "reason", "source"],
+    "similar_items": ["rank", "similar_id", "title", "score", "source"],
+    "product_descriptions": ["language", "channel", "tier", "text", "checks"],
+}
+
+
+def _catalog(settings: Settings) -> LakeCatalog:
+    return LakeCatalog(settings, Store.of(settings))
+
+
+def _spec(name: str) -> Table:
+    if name in BY_NAME:
+        return BY_NAME[name]
+    near = get_close_matches(name, BY_NAME, n=1, cutoff=0.3)
+    hint = f"did you mean '{near[0]}'?" if near else "'nightshelf tables' lists them"
+    raise BadInput(f"there is no table '{name}'; {hint}")
+
+
+def show_tables(settings: Settings, as_json: bool) -> None:
+    """List what is published: name, rows, snapshot id, metadata file."""
+    catalog = _catalog(settings)
+    listed = []
+    for name, metadata in sorted(catalog.pointers().items()):
+        snapshot = catalog.open(metadata).current_snapshot()
+        rows = sum(f.record_count for f in catalog.files(metadata))
+        location = metadata
+        listed.append(
+            {"name": name, "rows": rows, "snapshot": snapshot and snapshot.snapshot_id, "location": location}
+        )
+    if as_json:
+        print(json.dumps(listed))
+        return
+    console = Console()
+    if not listed:
+        console.print(NOTHING_YET)
+        return
+    table = RichTable("table", "rows", "what it holds")
+    table.columns[1].justify = "right"
+    for entry in listed:
+        doc = BY_NAME[entry["name"]].doc if entry["name"] in BY_NAME else ""
+        table.add_row(entry["name"], f"{entry['rows']:,}", doc)
+    console.print(table)
+    console.print(f"in {catalog.store.uri('')}", soft_wrap=True)
+
+
+def show_table(settings: Settings, name: str, as_json: bool) -> None:
+    """Print a table's columns and snapshots."""
+    spec, catalog = _spec(name), _catalog(settings)
+    metadata = catalog.pointers().get(name)
+    snapshots = []
+    rows = 0
+    if metadata:
+        rows = sum(f.record_count for f in catalog.files(metadata))
+        for snapshot in catalog.open(metadata).snapshots():
+            summary = snapshot.summary.additional_properties if snapshot.summary else {}
+            snapshots.append(
+                {
+                    "id": snapshot.snapshot_id,
+                    "run": summary.get("nightshelf.run-id"),
+                    "at_ms": snapshot.timestamp_ms,
+                }
+            )
+    columns = [{"name": c.name, "type": str(c.type), "pii": c.pii, "doc": c.doc} for c in spec.columns]
+    if as_json:
+        body = {"name": name, "doc": spec.doc, "key": spec.key, "rows": rows, "location": metadata}
+        print(json.dumps(body | {"columns": columns, "snapshots": snapshots}))
+        return
+    console = Console()
+    console.print(f"[bold]{name}[/]: {spec.doc} Key: {', '.join(spec.key)}. Rows: {rows:,}.")
+    table = RichTable("column", "type", "meaning")
+    for column in columns:
+        table.add_row(
+            column["name"], column["type"], column["doc"] + (" (personal)" if column["pii"] else "")
+        )
+    console.print(table)
+    console.print(
+        f"{len(snapshots)} snapshots; the newest is of run {snapshots[-1]['run']}"
+        if snapshots
+        else NOTHING_YET
+    )
+
+
+def show_rows(
+    settings: Settings, name: str, user: str, product: str, ds: date | None, limit: int, as_json: bool
+) -> None:
+    """Print published rows of one shopper or one product, or the first ones of the newest date."""
+    spec, catalog = _spec(name), _catalog(settings)
+    metadata = catalog.pointers().get(name)
+    if metadata is None:
+        raise BadInput(NOTHING_YET)
+    for option, value, column in (("--user", user, "user_id"), ("--product", product, "product_id")):
+        if value and column not in spec.schema.names:
+            raise BadInput(f"table '{name}' has no column {column}: leave out {option}")
+    chosen = {"user_id": user, "product_id": product}
+    if spec.partition == "ds":
+        day = ds or max((partition_value(spec, f) for f in catalog.files(metadata)), default=None)
+        if day is None:
+            raise BadInput(f"table '{name}' is empty")
+        chosen["ds"] = day.isoformat()
+    rows = _rows(catalog, metadata, {k: v for k, v in chosen.items() if v}, limit)
+    if rows.num_rows == 0:
+        what = " and ".join(f"{k} {v}" for k, v in chosen.items() if v)
+        raise BadInput(f"table '{name}' has no row for {what}")
+    order = [(k, "ascending") for k in spec.key if k in rows.column_names]
+    found = rows.sort_by(order).to_pylist()
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False, default=_text))
+    else:
+        _print_rows(catalog, name, found, chosen)
+
+
+def _rows(catalog: LakeCatalog, metadata: str, equal: Mapping[str, str], limit: int) -> pa.Table:
+    expressions: list[BooleanExpression] = [EqualTo(column, value) for column, value in equal.items()]
+    row_filter = expressions[0] if len(expressions) == 1 else And(*expressions) if expressions else "true"
+    scan = catalog.open(metadata).scan(row_filter=row_filter, limit=None if len(equal) > 1 else limit)
+    return scan.to_arrow().slice(0, limit)
+
+
+def _print_rows(catalog: LakeCatalog, name: str, rows: list[dict[str, Any]], chosen: dict[str, str]) -> None:
+    wanted = [c for c in _READABLE.get(name, list(rows[0])) if c == "title" or c in rows[0]]
+    if not chosen["user_id"] and "user_id" in rows[0] and name in _READABLE:
+        wanted.insert(0, "user_id")
+    if not chosen["product_id"] and name != "recommendations" and name in _READABLE:
+        wanted.insert(0, "product_id")
+    titles = _titles(catalog, rows, chosen.get("ds")) if "title" in wanted else {}
+    console = Console()
+    heading = " ".join(f"{k}={v}" for k, v in chosen.items() if v)
+    table = RichTable(*wanted, title=f"{name} {heading}", title_justify="left")
+    for row in rows:
+        shown = row | {"title": titles.get(row.get("similar_id") or row.get("product_id"), "")}
+        table.add_row(*(_text(shown[c]) for c in wanted))
+    console.print(table)
+
+
+def _titles(catalog: LakeCatalog, rows: list[dict[str, Any]], ds: str | None) -> dict[str, str]:
+    metadata = catalog.pointers().get("products")
+    ids = {r.get("similar_id") or r.get("product_id") for r in rows}
+    if metadata is None or ds is None:
+        return {}
+    scan = catalog.open(metadata).scan(
+        EqualTo("ds", ds), selected_fields=("product_id", "title_en", "title_zh")
+    )
+    titles = {}
+    for batch in scan.to_arrow_batch_reader():
+        for row in batch.to_pylist():
+            if row["product_id"] in ids:
+                titles[row["product_id"]] = row["title_en"] or row["title_zh"] or ""
+    return titles
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    return str(value)
+
+
+def rollback_to(settings: Settings, run_id: str, as_json: bool) -> None:
+    """Make the tables of an earlier run current again."""
+    done = Publisher(_catalog(settings)).rollback(run_id)
+    if as_json:
+        print(json.dumps({"run_id": done.run_id, "ds": done.ds, "sequence": done.seq, "tables": done.tables}))
+    else:
+        print(f"{len(done.tables)} tables are again as run {done.run_id} of {done.ds} published them")

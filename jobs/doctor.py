@@ -1,0 +1,107 @@
+"""Check what a night needs, and say what to do about what is missing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+import sqlalchemy as sa
+from rich.console import Console
+
+from jobs.errors import NightshelfError
+from jobs.lake.catalog import LakeCatalog
+from jobs.lake.store import Store
+from jobs.settings import Settings
+from jobs.spark import find_java, java_version
+
+_MEMORY_GIB = 6
+_DISK_GIB = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check; `remedy` says what to do where it is not ok."""
+
+    check: str
+    ok: bool
+    found: str
+    remedy: str = ""
+
+
+def java(settings: Settings) -> Finding:
+    home = find_java(settings)
+    version = java_version(home)
+    remedy = "install Java 17 or 21, or set NIGHTSHELF_JAVA_HOME to one"
+    return Finding("Java", version in (17, 21), f"{version} in {home}", remedy)
+
+
+def memory(settings: Settings) -> Finding:
+    free = psutil.virtual_memory().available / 2**30
+    remedy = (
+        f"a night wants about {_MEMORY_GIB} GiB free: stop other programs, or lower NIGHTSHELF_SPARK_MEMORY"
+    )
+    return Finding("memory", free >= _MEMORY_GIB, f"{free:.1f} GiB free", remedy)
+
+
+def disk(settings: Settings) -> Finding:
+    folder = Path.home() if settings.on_s3 else Path(settings.lake)
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free / 2**30
+    return Finding(
+        "disk", free >= _DISK_GIB, f"{free:.0f} GiB free at {folder}", "make room, or set NIGHTSHELF_LAKE"
+    )
+
+
+def store(settings: Settings) -> Finding:
+    """Write, read, list and delete a small file: what every step does."""
+    files, key = Store.of(settings), f"work/doctor-{uuid.uuid4().hex}"
+    files.write(key, b"nightshelf")
+    try:
+        ok = files.read(key) == b"nightshelf" and key in files.list("work")
+    finally:
+        files.delete([key])
+    return Finding(
+        "store", ok, f"{files.uri('')} can be written and read", "check the folder's or bucket's rights"
+    )
+
+
+def catalog(settings: Settings) -> Finding:
+    lake = LakeCatalog(settings, Store.of(settings))
+    tables = len(lake.pointers())
+    local = lake.engine.dialect.name == "sqlite"
+    if settings.on_s3 and local:
+        remedy = "SQLite serves one machine: set NIGHTSHELF_CATALOG to PostgreSQL before others share it"
+        return Finding("catalog", False, f"SQLite on this machine, {tables} tables", remedy)
+    return Finding("catalog", True, f"{lake.engine.dialect.name}, {tables} tables published")
+
+
+CHECKS: tuple[Callable[[Settings], Finding], ...] = (java, memory, disk, store, catalog)
+
+
+def examine(settings: Settings, as_json: bool) -> int:
+    """Run every check and print it; returns 0 where all is well, else 1."""
+    findings = []
+    for check in CHECKS:
+        try:
+            findings.append(check(settings))
+        except (NightshelfError, OSError, sa.exc.SQLAlchemyError) as error:
+            text = str(getattr(error, "orig", error)).strip().splitlines()[0]
+            findings.append(
+                Finding(check.__name__, False, text, "check its setting, its rights, and that it runs")
+            )
+    if as_json:
+        print(json.dumps([asdict(f) for f in findings]))
+    else:
+        console = Console()
+        for finding in findings:
+            mark = "[green]ok   [/]" if finding.ok else "[red]wrong[/]"
+            console.print(f"{mark} {finding.check:8} {finding.found}", soft_wrap=True)
+            if not finding.ok:
+                console.print(f"               → {finding.remedy}", soft_wrap=True)
+    return 0 if all(f.ok for f in findings) else 1

@@ -1,0 +1,210 @@
+"""One whole night by hand: Airflow runs the DAG once, and a person sees how it goes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from jobs.errors import BadInput
+from jobs.lake.store import Store
+from jobs.night import Options, safe_run_id
+from jobs.settings import ROOT, settings
+from jobs.steps import STEPS
+
+_POLL_SECONDS = 0.5
+_GPU_SLOTS = "1"
+
+
+@dataclass
+class Summary:
+    """What a person wants to know after a night."""
+
+    run_id: str
+    ds: str
+    exit_code: int = 0
+    lake: str = ""
+    report: str = ""
+    log: str = ""
+    seconds: float = 0.0
+    error: str = ""
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    rows: dict[str, int] = field(default_factory=dict)
+    models: list[dict[str, Any]] = field(default_factory=list)
+
+
+def airflow_home() -> Path:
+    return Path(os.environ.get("AIRFLOW_HOME") or ROOT / "var" / "airflow")
+
+
+def airflow_environment() -> dict[str, str]:
+    """Environment for Airflow's own commands; what the person has set stays."""
+    defaults = {
+        "AIRFLOW_HOME": str(airflow_home()),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
+        "NIGHTSHELF_RETRY_SECONDS": "10",
+    }
+    return defaults | dict(os.environ) | {"NO_COLOR": "1"}
+
+
+def prepare_airflow(environment: dict[str, str], log: Path) -> None:
+    """Make Airflow's database and the GPU pool, once."""
+    ready = Path(environment["AIRFLOW_HOME"], ".nightshelf-ready")
+    if ready.exists():
+        return
+    for command in (["db", "migrate"], ["pools", "set", "gpu", _GPU_SLOTS, "Steps that use a GPU"]):
+        with log.open("ab") as out:
+            done = subprocess.run(
+                [sys.executable, "-m", "airflow", *command],
+                env=environment, stdout=out, stderr=subprocess.STDOUT, check=False,
+            )  # fmt: skip
+        if done.returncode:
+            raise BadInput(f"'airflow {' '.join(command)}' failed; {log} says why")
+    ready.touch()
+
+
+def use_sample_shop() -> str:
+    """Make the generated sample shop this process's source; returns its last day."""
+    from jobs.sample.shop import generate
+
+    folder = ROOT / "var" / "sample"
+    if not (folder / "truth.json").exists():
+        with Console(stderr=True).status("generating the sample shop"):
+            generate(folder)
+    source = {"mapping": "sample-shop", "files": [str(folder)]}
+    os.environ["NIGHTSHELF_SOURCES"] = json.dumps([source])
+    return max(p.stem.removeprefix("events-") for p in folder.glob("events-*.csv"))
+
+
+def run_with_airflow(ds: date, run_id: str, options: Options | None, quiet: bool = False) -> Summary:
+    """Run the DAG `nightly` for one date and wait for it; nothing is raised for a failed night."""
+    started = time.monotonic()
+    stamp = datetime.now(UTC).strftime("%H%M%S")
+    name = safe_run_id(run_id or f"manual-{ds}-{stamp}")
+    conf: dict[str, Any] = {"ds": ds.isoformat(), "run_id": name}
+    conf |= {k: v for k, v in asdict(options or Options()).items() if v is not None}
+    environment = airflow_environment() | {"NIGHTSHELF_LAKE": settings().lake}
+    log = airflow_home() / "logs" / f"{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "airflow", "dags", "test", "nightly", "-c", json.dumps(conf)]
+    with ExitStack() as stack:
+        progress = _Progress(Store.of(settings()), name, stack, quiet)
+        progress.say("preparing Airflow")
+        prepare_airflow(environment, log)
+        out = stack.enter_context(log.open("ab"))
+        process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
+        try:
+            while process.poll() is None:
+                progress.update()
+                time.sleep(_POLL_SECONDS)
+        except KeyboardInterrupt:
+            process.terminate()
+            process.wait()
+            raise
+        progress.update()
+    return _summary(name, ds, process.returncode, log, time.monotonic() - started)
+
+
+class _Progress:
+    """One line a step on a terminal; one plain line at each step's end elsewhere."""
+
+    def __init__(self, store: Store, run_id: str, stack: ExitStack, quiet: bool) -> None:
+        self.store, self.prefix = store, f"runs/{run_id}/steps"
+        self.console = Console(stderr=True, quiet=quiet)
+        self.done: dict[str, dict[str, Any]] = {}
+        self.bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        stack.enter_context(self.bar)
+        self.task = self.bar.add_task("starting")
+
+    def say(self, text: str) -> None:
+        self.bar.update(self.task, description=text)
+
+    def update(self) -> None:
+        for key in self.store.list(self.prefix):
+            record = json.loads(self.store.read(key))
+            step = record["step"]
+            if record["outcome"] == "running":
+                self.say(f"{step} ({len(self.done) + 1} of {len(STEPS)})")
+            elif self.done.get(step, {}).get("started") != record["started"]:
+                self.done[step] = record
+                mark = "[green]done[/]" if record["outcome"] == "done" else "[red]failed[/]"
+                self.console.print(f"{step:18} {mark:6} {record['seconds']:7.1f} s {record['peak_mb']:6} MiB")
+
+
+def _summary(name: str, ds: date, code: int, log: Path, seconds: float) -> Summary:
+    store = Store.of(settings())
+    records = [json.loads(store.read(k)) for k in store.list(f"runs/{name}/steps")]
+    records.sort(key=lambda r: r["started"])
+    summary = Summary(name, ds.isoformat(), lake=store.uri(""), log=str(log), seconds=round(seconds, 1))
+    summary.steps = [{k: r.get(k) for k in ("step", "outcome", "seconds", "peak_mb")} for r in records]
+    by_step = {r["step"]: r for r in records}
+    published = by_step.get("publish", {})
+    if published.get("outcome") == "done":
+        summary.rows = published["summary"]["rows"]
+    failed = [r for r in records if r["outcome"] != "done"]
+    if code or failed or not summary.rows:
+        summary.exit_code = int(next((r.get("exit_code", 1) for r in failed), 1))
+        reason = next((f"{r['step']}: {r.get('error', 'did not end')}" for r in failed), "")
+        summary.error = reason or f"Airflow did not finish the night; {log} says why"
+    if store.exists(f"runs/{name}/report.html"):
+        summary.report = store.uri(f"runs/{name}/report.html")
+    summary.models = [json.loads(store.read(k)) for k in store.list(f"runs/{name}/models")]
+    return summary
+
+
+def show(summary: Summary, as_json: bool) -> None:
+    """Print how the night went: tables, measures beside the baseline, timings, report."""
+    if as_json:
+        print(json.dumps(asdict(summary), sort_keys=True))
+        return
+    console = Console()
+    if summary.rows:
+        table = Table(
+            "table", "rows of the night", title=f"Published: {summary.run_id}", title_justify="left"
+        )
+        table.columns[1].justify = "right"
+        for name, rows in sorted(summary.rows.items()):
+            table.add_row(name, f"{rows:,}")
+        console.print(table)
+    for model in summary.models:
+        _show_model(console, model)
+    times = "  ".join(f"{s['step']} {s['seconds']:.0f}s" for s in summary.steps if s["seconds"] is not None)
+    console.print(f"[bold]Time[/]    {summary.seconds:.0f} s: {times}", soft_wrap=True)
+    console.print(f"[bold]Lake[/]    {summary.lake}", soft_wrap=True)
+    console.print(f"[bold]Report[/]  {summary.report or 'none was written'}", soft_wrap=True)
+    console.print(f"[bold]Log[/]     {summary.log}", soft_wrap=True)
+    if summary.error:
+        console.print(f"[red bold]Nothing was published.[/] {summary.error}", soft_wrap=True)
+    else:
+        console.print("Read it:  nightshelf tables · nightshelf show recommendations", soft_wrap=True)
+
+
+def _show_model(console: Console, model: dict[str, Any]) -> None:
+    measures, baseline = json.loads(model["metrics"]), json.loads(model["baseline"])
+    shared = [k for k in measures if k in baseline and isinstance(measures[k], int | float)]
+    if shared:
+        table = Table("measure", model["kind"], "baseline", title=f"{model['model']} {model['version']}")
+        for name in shared:
+            table.add_row(name, f"{measures[name]:.4g}", f"{baseline[name]:.4g}")
+        console.print(table)
+    console.print(f"[bold]Gate[/]    {model['model']}: {model['verdict']}. {model['why']}", soft_wrap=True)
