@@ -46,7 +46,7 @@ class Summary:
     def __str__(self) -> str:
         e = self.events
         return (
-            f"{e['rows']:,} event rows of {self.days} days ({e['clean']:,} clean, {e['late']:,} of them late; "
+            f"{e['rows']:,} events of {self.days} days ({e['clean']:,} clean, {e['late']:,} late among them; "
             f"{e['duplicates']:,} duplicates, {e['too_late']:,} too late, {sum(e['bad'].values()):,} bad), "
             f"{self.products['distinct']:,} products, {self.users['distinct']:,} shoppers"
         )

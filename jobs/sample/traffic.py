@@ -106,7 +106,8 @@ class Traffic:
         shape = WEEK[(weekday + day) % 7] * (1 + 0.15 * day / self.days)
         shape[self.campaign[0] : self.campaign[1]] *= 2.2
         total = len(self.shoppers.activity) * self.days * EVENTS_PER_SHOPPER_DAY * activity
-        return np.maximum(1, np.round(shape / shape.sum() * total / EVENTS_PER_VISIT)).astype(np.int64)
+        visits = np.round(shape / shape.sum() * total / EVENTS_PER_VISIT)
+        return np.asarray(np.maximum(1, visits), np.int64)
 
     def _trend(self) -> Floats:
         """How much each style is in fashion (days, styles): slow waves."""
