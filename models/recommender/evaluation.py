@@ -1,0 +1,171 @@
+"""A model on days it has not seen: what it would have shown, against what was bought."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from models.recommender import metrics
+from models.recommender.base import (
+    DAY,
+    Behaviour,
+    Bools,
+    Doubles,
+    Floats,
+    History,
+    Interactions,
+    Ints,
+    Items,
+    Longs,
+    Recommender,
+)
+from models.recommender.gate import Measures
+from models.recommender.rules import Excluded, Rules, already_bought
+from models.recommender.scoring import Block, finished, list_features
+from models.recommender.sequences import histories
+
+AT = 10
+# Enough shoppers for a standard error of a third of a percent point; more would only take longer.
+MAX_USERS = 20_000
+HEAVY = 20
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """The days from `cut` on, seen from the days before.
+
+    buyers: shoppers who bought something in it. sample: shoppers of all kinds, buyers or not. user, item:
+    what was bought, without repeats.
+    """
+
+    past: Interactions
+    items: Items
+    cut: int
+    days: int
+    histories: History
+    excluded: Excluded
+    user: Longs
+    item: Ints
+    buyers: Longs
+    sample: Longs
+
+    @classmethod
+    def split(cls, events: Interactions, items: Items, as_of: int, days: int) -> Holdout:
+        """Holds out the last `days` before `as_of`. Today's stock says nothing of those days: all items are
+        allowed.
+        """
+        cut = as_of - days * DAY
+        past = events.before(cut)
+        bought = events.between(cut, as_of).of(Behaviour.PURCHASE)
+        bought = bought.where(bought.user >= 0)
+        pair = np.unique(bought.user.astype(np.int64) * max(len(items), 1) + bought.item)
+        user, item = pair // max(len(items), 1), (pair % max(len(items), 1)).astype(np.int32)
+        open_shop = replace(items, in_stock=np.ones(len(items), np.bool_))
+        known = np.unique(past.user[past.user >= 0]).astype(np.int64)
+        return cls(
+            past=past,
+            items=open_shop,
+            cut=cut,
+            days=days,
+            histories=histories(past, cut),
+            excluded=already_bought(past, open_shop),
+            user=user,
+            item=item,
+            buyers=_thin(np.unique(user)),
+            sample=_thin(known),
+        )
+
+    @property
+    def with_past(self) -> Bools:
+        return np.diff(self.histories.indptr) > 0
+
+    def truth(self, users: Longs) -> tuple[Longs, Ints]:
+        """What these shoppers (ascending) bought: place in `users`, item."""
+        inside = np.isin(self.user, users)
+        return np.searchsorted(users, self.user[inside]), self.item[inside]
+
+    def lists(self, model: Recommender, users: Longs, k: int) -> Iterator[Block]:
+        rules = Rules.of(self.items, k)
+        return finished(model, self.histories, users, rules, self.excluded)
+
+
+def _thin(users: Longs) -> Longs:
+    return users[:: -(-len(users) // MAX_USERS)] if len(users) > MAX_USERS else users
+
+
+def ndcg(model: Recommender, holdout: Holdout, k: int = AT) -> float:
+    """Mean NDCG@10 over the holdout's buyers: what hyper-parameters are chosen by."""
+    table, _ = _per_buyer(model, holdout, 2 * k)
+    return float(np.mean(table["ndcg"])) if len(table["ndcg"]) else 0.0
+
+
+def _per_buyer(model: Recommender, holdout: Holdout, k: int) -> tuple[dict[str, Doubles], Ints]:
+    blocks = list(holdout.lists(model, holdout.buyers, k))
+    ids = np.concatenate([b.lists.ids for b in blocks]) if blocks else np.zeros((0, k), np.int32)
+    scores: Floats = (
+        np.concatenate([b.lists.scores for b in blocks]) if blocks else np.zeros((0, k), np.float32)
+    )
+    user, item = holdout.truth(holdout.buyers)
+    return metrics.per_user(ids, scores, user, item, AT, max(len(holdout.items), 1)), ids
+
+
+def measure(model: Recommender, holdout: Holdout, k: int, seed: int) -> Measures:
+    """All measures of a fitted model; lists are at least twice as long as the cut, so that ties show."""
+    table, _ = _per_buyer(model, holdout, max(k, 2 * AT))
+    shown = [b.lists.ids for b in holdout.lists(model, holdout.sample, k)]
+    ids = np.concatenate(shown) if shown else np.zeros((0, k), np.int32)
+    n_items = max(len(holdout.items), 1)
+    exposure = np.bincount(ids[ids >= 0], minlength=n_items)
+    mean = {name: float(values.mean()) if len(values) else 0.0 for name, values in table.items()}
+    possible = min(k, len(np.unique(holdout.items.parent)))
+    bought_all = np.diff(holdout.excluded.indptr)[holdout.sample]
+    full = (
+        ((ids >= 0).sum(axis=1) >= np.minimum(possible, np.maximum(possible - bought_all, 0))).mean()
+        if len(ids)
+        else 1.0
+    )
+    return Measures(
+        users=len(holdout.buyers),
+        **mean,
+        full=float(full),
+        coverage=metrics.coverage(ids, n_items),
+        distinct=int((exposure > 0).sum()),
+        gini=metrics.gini(exposure),
+        overlap=metrics.overlap(ids, AT),
+        ndcg_interval=metrics.bootstrap_interval(table["ndcg"], seed),
+        segments=_segments(table, holdout),
+    )
+
+
+def _segments(table: dict[str, Doubles], holdout: Holdout) -> dict[str, dict[str, float]]:
+    """New (no past), light and heavy (at least 20 past events) shoppers apart."""
+    events = np.diff(holdout.histories.indptr)[holdout.buyers]
+    groups = {"new": events == 0, "light": (events > 0) & (events < HEAVY), "heavy": events >= HEAVY}
+    return {
+        name: {
+            "users": int(who.sum()),
+            "ndcg": float(table["ndcg"][who].mean()),
+            "hr": float(table["hr"][who].mean()),
+        }
+        for name, who in groups.items()
+        if who.any()
+    }
+
+
+def calibration_rows(model: Recommender, holdout: Holdout, k: int) -> tuple[Floats, Doubles, Doubles]:
+    """Every listed row of a sample of all shoppers: features, bought (0 or 1), shopper."""
+    features, labels, owners = [np.zeros((0, 6), np.float32)], [np.zeros(0)], [np.zeros(0)]
+    user, item = holdout.truth(holdout.sample)
+    for block in holdout.lists(model, holdout.sample, k):
+        ids = block.lists.ids
+        inside = (user >= block.row[0]) & (user <= block.row[-1])
+        bought = metrics.hits(
+            ids, user[inside] - block.row[0], item[inside], max(len(holdout.items), 1)
+        ).ravel()
+        listed = ids.ravel() >= 0
+        features.append(list_features(block, model.sources(block.history, ids))[listed])
+        labels.append(bought[listed].astype(np.float64))
+        owners.append(np.repeat(block.row, k)[listed].astype(np.float64))
+    return np.concatenate(features), np.concatenate(labels), np.concatenate(owners)

@@ -1,0 +1,194 @@
+"""What every recommender keeps to, with answers that can be worked out by hand."""
+
+import numpy as np
+import pytest
+
+import models.recommender
+from models.recommender import KINDS
+from models.recommender.base import CATEGORY, DAY, GRAPH, POPULAR, Behaviour, History, Items
+from models.recommender.blend import Blend
+from models.recommender.item_graph import ItemGraph, Pairs, prune
+from models.recommender.popularity import Popularity
+from models.recommender.sequences import histories, sequences
+from tests.models.recommender.shops import AS_OF, catalogue, interactions, toy_shop
+
+VIEW, BUY, BACK = Behaviour.VIEW, Behaviour.PURCHASE, Behaviour.RETURN
+
+
+def flat(**constants):
+    """A graph whose edges are plain counts."""
+    return ItemGraph(**{"out_power": 0.0, "in_power": 0.0, "backward": 0.0, **constants})
+
+
+@pytest.fixture(scope="module")
+def shop():
+    return toy_shop(n_users=80)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_saved_model_scores_the_same_and_holds_no_pickle(kind, shop, tmp_path):
+    model = KINDS[kind]().fit(shop.events, shop.items, AS_OF)
+    model.save(tmp_path)
+    past = histories(shop.events, AS_OF)
+    twin = models.recommender.load(tmp_path)
+    assert np.array_equal(model.score_block(past), twin.score_block(past))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["arrays.npz", "model.json"]
+    with np.load(tmp_path / "arrays.npz", allow_pickle=False) as arrays:
+        assert all(arrays[name].dtype != object for name in arrays)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_the_same_events_in_another_order_give_the_same_bytes(kind, shop, tmp_path):
+    events = shop.events
+    order = np.random.default_rng(3).permutation(len(events))
+    shuffled = type(events)(
+        events.user[order], events.item[order], events.time[order], events.behaviour[order],
+        events.session[order], events.n_users, events.n_items,
+    )  # fmt: skip
+    one, two = KINDS[kind]().fit(events, shop.items, AS_OF), KINDS[kind]().fit(shuffled, shop.items, AS_OF)
+    past = histories(events, AS_OF)
+    assert np.allclose(one.score_block(past), two.score_block(past), rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_another_catalogue_keeps_what_is_known_and_knows_nothing_of_the_new(kind, shop):
+    model = KINDS[kind]().fit(shop.events, shop.items, AS_OF)
+    past = histories(shop.events, AS_OF)
+    before = model.score_block(past)
+    # One new item in front; everything else moves by one.
+    mapping = np.arange(-1, len(shop.items))
+    moved = History(past.indptr, past.item + 1, past.behaviour, past.distance, past.age)
+    after = model.reindex(mapping).score_block(moved)
+    assert np.allclose(after[:, 1:], before)
+    assert (after[:, 0] == 0).all()
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_an_empty_shop_is_no_error(kind):
+    model = KINDS[kind]().fit(interactions([], 2, 3), Items.plain(3), AS_OF)
+    ids, _ = model.recommend(History.empty(2), 2)
+    assert ids.tolist() == [[0, 1], [0, 1]]
+
+
+def test_popularity_halves_every_seven_days_and_takes_returns_back():
+    rows = [
+        (0, 0, AS_OF - 7 * DAY, BUY, 0),
+        (0, 1, AS_OF, BUY, 1),
+        (0, 2, AS_OF, BUY, 2),
+        (0, 2, AS_OF, BACK, 3),
+    ]
+    model = Popularity().fit(interactions(rows, 1, 4), Items.plain(4), AS_OF)
+    assert model.counts.tolist() == [0.5, 1.0, 0.0, 0.0]
+
+
+def test_popularity_in_a_category_is_scaled_by_its_best_and_unknown_is_none():
+    model = Popularity()
+    model.counts = np.array([4.0, 2.0, 8.0, 9.0])
+    assert model.within(np.array([0, 0, 1, -1], np.int32), 2).tolist() == [1.0, 0.5, 1.0, 0.0]
+
+
+def test_edges_follow_the_order_and_decay_with_the_gap():
+    rows = [(0, 0, 10, BUY, 0), (0, 1, 20, BUY, 1), (0, 2, 30, BUY, 2)]
+    edges = flat(decay=0.5).fit(interactions(rows, 1, 3), Items.plain(3), AS_OF).edges.toarray()
+    assert edges.tolist() == [[0, 1, 0.5], [0, 0, 1], [0, 0, 0]]
+
+
+def test_a_part_counts_backwards_and_a_basket_both_ways_in_full():
+    rows = [(0, 0, 10, BUY, 0), (0, 1, 10, BUY, 0), (0, 2, 20, BUY, 1)]
+    edges = (
+        flat(decay=0.5, backward=0.25).fit(interactions(rows, 1, 3), Items.plain(3), AS_OF).edges.toarray()
+    )
+    assert edges.tolist() == [[0, 1, 1], [1, 0, 1], [0.25, 0.25, 0]]
+
+
+def test_degrees_scale_both_sides_and_behaviours_weigh():
+    rows = [(0, 0, 10, BUY, 0), (0, 1, 20, VIEW, 1)]
+    graph = flat(out_power=0.5, in_power=0.25).fit(interactions(rows, 1, 2), Items.plain(2), AS_OF)
+    assert graph.edges.toarray()[0, 1] == pytest.approx(0.2 * 0.2**-0.5 * 0.2**-0.25)
+
+
+def test_bought_again_is_an_edge_to_itself_with_its_own_weight():
+    rows = [(0, 0, 10, BUY, 0), (0, 0, 2 * DAY, BUY, 1)]
+    graph = flat(again=4.0).fit(interactions(rows, 1, 1), Items.plain(1), AS_OF)
+    assert graph.edges.toarray().tolist() == [[4.0]]
+
+
+def test_blocks_of_rows_count_what_one_block_counts(shop, monkeypatch):
+    whole = ItemGraph().fit(shop.events, shop.items, AS_OF).edges
+    monkeypatch.setattr("models.recommender.item_graph.PAIR_BUDGET", 700)
+    assert len(list(Pairs(sequences(shop.events), ItemGraph().constants).blocks())) > 10
+    parts = ItemGraph().fit(shop.events, shop.items, AS_OF).edges
+    assert np.allclose(whole.toarray(), parts.toarray(), rtol=1e-5)
+
+
+def test_counts_agree_with_a_naive_double_loop(shop):
+    graph = flat(window=5, decay=0.7, backward=0.3)
+    seq = sequences(shop.events)
+    weight = np.array([0.2, 0.4, 0.6, 1.0, 0.0])[seq.behaviour]
+    naive = np.zeros((len(shop.items),) * 2)
+    for i in range(len(seq)):
+        for j in range(i + 1, min(i + 6, len(seq))):
+            if seq.entity[i] == seq.entity[j]:
+                gap = seq.step[j] - seq.step[i]
+                w = weight[i] * weight[j] * 0.7 ** max(gap - 1, 0)
+                naive[seq.item[i], seq.item[j]] += w
+                naive[seq.item[j], seq.item[i]] += w if gap == 0 else 0.3 * w
+    assert np.allclose(graph.fit(shop.events, shop.items, AS_OF).edges.toarray(), naive, rtol=1e-5)
+
+
+def test_pruning_keeps_the_strongest_and_the_lower_id_of_equals():
+    from scipy import sparse
+
+    rows = sparse.csr_array(np.array([[3.0, 1.0, 3.0, 2.0, 1.0], [0, 0, 0, 0, 1.0]]))
+    assert prune(rows, 3).toarray().tolist() == [[3, 0, 3, 2, 0], [0, 0, 0, 0, 1]]
+    assert prune(rows, 4).toarray().tolist() == [[3, 1, 3, 2, 0], [0, 0, 0, 0, 1]]
+
+
+@pytest.mark.parametrize("kind", ["item_graph", "graph_blend"])
+def test_reasons_sum_to_the_score(kind, shop):
+    model = KINDS[kind]().fit(shop.events, shop.items, AS_OF)
+    past = histories(shop.events, AS_OF)
+    ids, scores = model.recommend(past, 10)
+    entry, place, amount = model.explain(past, ids)
+    sums = np.bincount(place, amount, minlength=ids.size).reshape(ids.shape)
+    from_graph = scores if kind == "item_graph" else scores - backfill(model, past, ids)
+    assert np.allclose(sums, from_graph, atol=1e-5)
+    assert (past.row[entry] == place // 10).all(), "a shopper is told of another's past"
+
+
+def backfill(model, past, ids):
+    """The part of a blend's score that is not the graph's."""
+    scores = np.repeat(model.popularity.scores[None] * model.popular, len(past), 0)
+    within = model.popularity.within(model.category, model.n_categories)
+    scores += model.by_category * model.affinity(past)[:, model.category] * within
+    return np.take_along_axis(scores, ids.astype(int), 1)
+
+
+def test_removing_the_named_item_lowers_the_score(shop):
+    model = ItemGraph().fit(shop.events, shop.items, AS_OF)
+    past = histories(shop.events, AS_OF).pick(np.arange(5))
+    ids, scores = model.recommend(past, 3)
+    entry, place, amount = model.explain(past, ids)
+    for at in np.unique(place):
+        best = entry[place == at][amount[place == at].argmax()]
+        keep = past.item != past.item[best]
+        lengths = np.bincount(past.row[keep], minlength=5)
+        less = History(
+            np.append(0, np.cumsum(lengths)), past.item[keep], past.behaviour[keep], past.distance[keep],
+            past.age[keep],
+        )  # fmt: skip
+        user, item = at // 3, ids.ravel()[at]
+        assert model.score_block(less)[user, item] < scores.ravel()[at]
+
+
+def test_a_blend_says_which_part_gave_most():
+    # Item 1 follows item 0; item 2 sells in the same category; item 3 sells elsewhere.
+    rows = [(0, 0, 10, BUY, 0), (0, 1, 20, BUY, 1), (1, 0, 10, BUY, 2)]
+    rows += [(-1, 2, AS_OF - 9, BUY, -1), (-1, 3, AS_OF - 9, BUY, -1)]
+    items = catalogue(2, 3)
+    events = interactions(rows, 3, 6)
+    model = Blend(by_category=0.1, popular=0.01).fit(events, items, AS_OF)
+    past = histories(events, AS_OF)
+    sources = model.sources(past, np.tile(np.array([[1, 2, 3, -1]], np.int32), (3, 1)))
+    assert sources[1, :3].tolist() == [GRAPH, CATEGORY, POPULAR]
+    assert sources[2, :3].tolist() == [POPULAR] * 3

@@ -1,0 +1,127 @@
+"""A whole training on a small shop, and models that were damaged on purpose."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models.recommender.base import DAY, Recommender
+from models.recommender.blend import Blend
+from models.recommender.evaluation import Holdout, measure
+from models.recommender.gate import judge
+from models.recommender.popularity import Popularity
+from models.recommender.selection import choose
+from models.recommender.training import Task, popularity, train
+from tests.models.recommender.shops import AS_OF, toy_shop
+
+K = 5
+
+
+@pytest.fixture(scope="module")
+def shop():
+    return toy_shop()
+
+
+@pytest.fixture(scope="module")
+def holdout(shop):
+    return Holdout.split(shop.events, shop.items, AS_OF, 7)
+
+
+@pytest.fixture(scope="module")
+def trained(shop):
+    return train(Task(shop.events, shop.items, AS_OF, holdout_days=7, k=K, seed=1))
+
+
+def test_it_beats_popularity_and_is_accepted(trained):
+    assert trained.verdict.accepted, trained.verdict.why
+    assert trained.new.ndcg > 2 * trained.baseline.ndcg
+    assert trained.new.full == 1.0
+    assert trained.calibration.error < 0.05
+
+
+def test_training_again_gives_the_same_model(shop, trained):
+    again = train(Task(shop.events, shop.items, AS_OF, holdout_days=7, k=K, seed=1))
+    assert again.new == trained.new
+    assert again.model.recipe == trained.model.recipe
+    for name, array in again.model.state().items():
+        assert np.array_equal(array, trained.model.state()[name]), name
+
+
+def test_choosing_never_sees_the_holdout(shop, holdout):
+    recipe, tried = choose(holdout.past, holdout.items, holdout.cut, 7)
+    assert len(tried) > 5
+    # Other purchases in the held-out days change nothing.
+    late = shop.events.time >= holdout.cut
+    other = replace(shop.events, item=np.where(late, 0, shop.events.item).astype(np.int32))
+    elsewhere = Holdout.split(other, shop.items, AS_OF, 7)
+    assert choose(elsewhere.past, elsewhere.items, elsewhere.cut, 7) == (recipe, tried)
+
+
+def test_the_chosen_is_the_best_that_was_tried(holdout):
+    _, tried = choose(holdout.past, holdout.items, holdout.cut, 7)
+    best = max(t["ndcg"] for t in tried)
+    assert best >= tried[0]["ndcg"]
+
+
+def test_the_serving_model_knows_the_last_days(shop, trained):
+    before = Blend(**trained.model.recipe).fit(
+        shop.events.before(AS_OF - 7 * DAY), shop.items, AS_OF - 7 * DAY
+    )
+    assert trained.model.graph.edges.nnz > before.graph.edges.nnz
+
+
+class Shuffled(Recommender):
+    """A good model whose items got mixed up."""
+
+    kind = "shuffled"
+    recipe, state, restore, reindex, n_items = {}, None, None, None, 0
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def fit(self, interactions, items, as_of):
+        self.inner.fit(interactions, items, as_of)
+        return self
+
+    def score_block(self, history):
+        scores = self.inner.score_block(history)
+        return scores[:, np.random.default_rng(0).permutation(scores.shape[1])]
+
+
+class SameForAll(Shuffled):
+    """A good model that gives everybody the first shopper's scores."""
+
+    def score_block(self, history):
+        return np.repeat(self.inner.score_block(history)[:1], len(history), axis=0)
+
+
+@pytest.mark.parametrize("damaged", [Shuffled, SameForAll])
+def test_a_damaged_model_is_refused(damaged, shop, holdout, trained):
+    model = damaged(Blend(**trained.model.recipe)).fit(holdout.past, holdout.items, holdout.cut)
+    verdict = judge(measure(model, holdout, K, 1), trained.baseline, trained.new, len(shop.items), K)
+    assert not verdict.accepted
+    # By popularity alone too, with no model in service.
+    assert not judge(measure(model, holdout, K, 1), trained.baseline, None, len(shop.items), K).accepted
+
+
+def test_a_model_of_popularity_alone_is_refused(shop, holdout, trained):
+    same = measure(Popularity().fit(holdout.past, holdout.items, holdout.cut), holdout, K, 1)
+    assert same == trained.baseline
+    assert not judge(same, trained.baseline, None, len(shop.items), K).accepted
+
+
+def test_the_incumbent_is_fitted_on_the_same_days(shop, trained):
+    recipe = (trained.model.kind, trained.model.recipe)
+    again = train(Task(shop.events, shop.items, AS_OF, 7, K, 1, incumbent=recipe))
+    assert again.incumbent == again.new
+    assert again.verdict.accepted
+
+
+@pytest.mark.parametrize("users", [0, 1, 8])
+def test_too_little_data_is_refused_and_popularity_still_made(users):
+    small = toy_shop(n_users=users)
+    task = Task(small.events, small.items, AS_OF, 7, K, 1)
+    refused = train(task)
+    assert not refused.verdict.accepted
+    assert "too little" in refused.verdict.why
+    assert popularity(task).model.kind == "popularity"
