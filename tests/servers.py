@@ -97,7 +97,7 @@ _PIPELINE = {
     "gatekeeper": "",
     "healthcheck": "",
     "listing_formats": "",
-    "s3api": "s3_acl = false\nlocation = us-east-1\ndns_compliant_bucket_names = true\nauth_pipeline_check = false",
+    "s3api": "location = us-east-1\ndns_compliant_bucket_names = true\nauth_pipeline_check = false",
     "tempauth": "user_test_tester = testing .admin",
     "bulk": "",
     "slo": "",
@@ -170,7 +170,11 @@ def swift(base: Path) -> Iterator[str]:
     for name in _RING_SERVERS:
         builder = [str(programs / "swift-ring-builder"), str(base / "conf" / f"{name}.builder")]
         device = ["--region", "1", "--zone", "1", "--ip", "127.0.0.1", "--port", str(ports[name])]
-        for args in (["create", "4", "1", "1"], ["add", *device, "--device", "d1", "--weight", "1"], ["rebalance"]):
+        for args in (
+            ["create", "4", "1", "1"],
+            ["add", *device, "--device", "d1", "--weight", "1"],
+            ["rebalance"],
+        ):
             done = subprocess.run([*builder, *args], capture_output=True, text=True, check=False)
             if done.returncode > 1:
                 raise RuntimeError(f"ring builder: {done.stdout}{done.stderr}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from datetime import date
 
 import pyarrow as pa
@@ -72,5 +71,3 @@ def any_catalog(request: pytest.FixtureRequest, lake_settings: Settings) -> Sett
     with sa.create_engine(url, isolation_level="AUTOCOMMIT").connect() as connection:
         connection.execute(sa.text(f"CREATE DATABASE {name}"))
     return lake_settings.model_copy(update={"catalog": url.rsplit("/", 1)[0] + f"/{name}"})
-
-

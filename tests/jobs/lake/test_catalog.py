@@ -37,7 +37,9 @@ def test_an_ordinary_commit_through_the_staging_catalog_stays_invisible(lake_set
 def test_every_table_can_be_staged_empty_and_read(lake_settings: Settings) -> None:
     night = Night(lake_settings, date(2026, 1, 1), "a")
     for table in TABLES:
-        night.stage(table.name, table.schema.empty_table(), [night.run_id] if table.partition != "ds" else None)
+        night.stage(
+            table.name, table.schema.empty_table(), [night.run_id] if table.partition != "ds" else None
+        )
         assert night.read(table.name).schema == table.schema
 
 

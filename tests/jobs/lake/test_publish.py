@@ -79,7 +79,7 @@ def test_a_day_staged_empty_loses_its_rows(lake_settings: Settings) -> None:
 def test_unaudited_is_refused(lake_settings: Settings) -> None:
     night = stage_run(lake_settings, "2026-01-01", "a")
     night.stage("intake", intake(night.ds, 7))  # staged again, after its audit
-    with pytest.raises(GateFailed, match="not audited as staged.*intake"):
+    with pytest.raises(GateFailed, match=r"not audited as staged.*intake"):
         Publisher(night.catalog).publish(night.staging, "2026-01-01")
     assert night.catalog.pointers() == {}
 

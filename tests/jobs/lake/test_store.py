@@ -63,9 +63,14 @@ def test_a_local_key_cannot_leave_the_lake(tmp_path: Path) -> None:
 def test_a_failed_local_write_leaves_the_old_file(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     store.write("k", b"old")
-    with pytest.raises(OSError, match="disk full"), store._whole("k") as part:
-        part.write_bytes(b"ne")
-        raise OSError("disk full")
+
+    def half_a_write() -> None:
+        with store._whole("k") as part:
+            part.write_bytes(b"ne")
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        half_a_write()
     assert store.read("k") == b"old"
     assert store.list("") == ["k"]
 

@@ -1,0 +1,167 @@
+"""The wiring of the night: what depends on what, what each task runs, and what its exit code means."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from jobs.lake.registry import BY_NAME, TABLES
+from jobs.steps import STEPS
+
+ROOT = Path(__file__).resolve().parents[2]
+RENDERED = Path(__file__).with_name("nightly_commands.json")
+
+
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """The two files of `dags/`, imported as Airflow does: with the folder on the path."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))
+        patch.setenv("AIRFLOW__CORE__UNIT_TEST_MODE", "False")
+        patch.syspath_prepend(str(ROOT / "dags"))
+        import nightly
+        import nightshelf_step
+
+        return SimpleNamespace(nightly=nightly, step=nightshelf_step)
+
+
+@pytest.fixture(scope="module")
+def dag(modules: SimpleNamespace) -> Any:
+    return modules.nightly.dag
+
+
+def context(ds: str | None = "2026-01-31", logical: datetime | None = None, **params: Any) -> dict[str, Any]:
+    given = {"ds": ds, "retrain": "auto", "max_users": None, "max_products": None, "run_id": None}
+    run = SimpleNamespace(run_id="manual__2026-01-31T00:00:00+00:00", logical_date=logical, dag_id="nightly")
+    return {"params": given | params, "dag_run": run}
+
+
+def test_every_step_is_one_task(dag: Any) -> None:
+    assert sorted(dag.task_ids) == sorted(s.name for s in STEPS)
+
+
+def test_a_task_runs_after_the_makers_of_what_it_reads(dag: Any) -> None:
+    makers = {"recommend": {"train_recommender"}, "describe": {"train_writer"}}
+    for table in TABLES:
+        needed = {BY_NAME[name].job for name in table.depends_on if name != "models"}
+        if "models" in table.depends_on:
+            needed |= makers[table.job]
+        upstream = dag.get_task(table.job).get_flat_relative_ids(upstream=True)
+        assert needed - {table.job} <= upstream, (
+            f"{table.name}: {table.job} does not wait for {needed - upstream}"
+        )
+
+
+def test_nothing_is_published_before_the_audit(dag: Any) -> None:
+    before = dag.get_task("publish").get_flat_relative_ids(upstream=True)
+    assert before == {s.name for s in STEPS} - {"publish", "report"}
+    assert {a.name for a in dag.get_task("publish").outlets} >= {
+        "nightshelf.recommendations",
+        "nightshelf.product_descriptions",
+    }
+    assert not any(t.outlets for t in dag.tasks if t.task_id != "publish")
+
+
+def test_settings_of_the_dag(dag: Any) -> None:
+    assert dag.catchup is False
+    assert dag.get_task("report").is_teardown
+    assert {t.task_id for t in dag.tasks if t.pool == "gpu"} == {
+        "train_recommender",
+        "recommend",
+        "train_writer",
+        "describe",
+    }
+    assert all(t.execution_timeout for t in dag.tasks)
+    assert dag.deadline
+    assert dag.on_failure_callback
+
+
+def test_commands_are_as_reviewed(dag: Any, modules: SimpleNamespace) -> None:
+    """Each task's command line, held against a stored copy, so that a change shows in review."""
+    start = len(modules.step.COMMAND)
+    cases = {
+        "defaults": context(),
+        "limits": context(retrain="never", max_users=10, max_products=5, run_id="r1"),
+    }
+    rendered = {
+        case: {t.task_id: t.command(given)[start:] for t in sorted(dag.tasks, key=lambda t: t.task_id)}
+        for case, given in cases.items()
+    }
+    assert rendered == json.loads(RENDERED.read_text())
+
+
+def test_the_date_is_the_param_else_the_logical_date_else_a_failure(modules: SimpleNamespace) -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    logical = datetime(2026, 1, 2, 2, tzinfo=UTC)
+    assert modules.step.resolve_ds(context("2026-01-31", logical)) == "2026-01-31"
+    assert modules.step.resolve_ds(context(None, logical)) == "2026-01-02"
+    with pytest.raises(AirflowFailException, match="trigger it with the param ds"):
+        modules.step.resolve_ds(context(None, None))
+
+
+def test_a_run_at_two_in_the_morning_covers_the_day_that_ended(dag: Any) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+    from airflow.timetables.base import TimeRestriction
+    from pendulum import datetime as at
+
+    timetable = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag)).timetable
+    restriction = TimeRestriction(earliest=at(2026, 1, 2, 2), latest=None, catchup=True)
+    info = timetable.next_dagrun_info(last_automated_data_interval=None, restriction=restriction)
+    assert info is not None
+    assert info.run_after == at(2026, 1, 3, 2)
+    assert info.logical_date == at(2026, 1, 2, 2)
+
+
+def _operator(modules: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, code: str) -> Any:
+    monkeypatch.setattr(modules.step, "COMMAND", [sys.executable, "-c", code])
+    return modules.step.StepOperator(task_id="t", step="clean")
+
+
+@pytest.mark.parametrize(("exit_code", "again"), [(2, False), (10, False), (1, True), (20, True)])
+def test_exit_codes_decide_about_another_try(
+    modules: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, exit_code: int, again: bool
+) -> None:
+    from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+    operator = _operator(modules, monkeypatch, f"print('why'); raise SystemExit({exit_code})")
+    with pytest.raises(AirflowException, match=f"exit {exit_code}.*why") as caught:
+        operator.execute(context())
+    assert isinstance(caught.value, AirflowFailException) is not again
+
+
+def test_a_killed_step_is_tried_again(modules: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+    operator = _operator(modules, monkeypatch, "import os; os.kill(os.getpid(), 9)")
+    with pytest.raises(AirflowException, match="exit -9") as caught:
+        operator.execute(context())
+    assert not isinstance(caught.value, AirflowFailException)
+
+
+def test_the_last_line_is_the_xcom(modules: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    operator = _operator(modules, monkeypatch, "print('noise'); print('{\"rows\": 3}')")
+    assert operator.execute(context()) == {"rows": 3}
+
+
+def test_dag_files_import_none_of_our_code(tmp_path: Path) -> None:
+    code = (
+        "import sys, nightly\n"
+        "ours = [m for m in sys.modules if m.split('.')[0] in "
+        "('jobs', 'models', 'expectations', 'pyspark', 'tensorflow', 'keras', 'pandas', 'pyarrow')]\n"
+        "assert not [m for m in ours if m.split('.')[0] in ('jobs', 'models', 'expectations')], ours\n"
+        "assert not [m for m in ours if m.split('.')[0] in ('pyspark', 'tensorflow', 'keras')], ours\n"
+    )
+    environment = os.environ | {"AIRFLOW_HOME": str(tmp_path), "PYTHONPATH": str(ROOT / "dags")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
