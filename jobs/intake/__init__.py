@@ -1,0 +1,1 @@
+"""Raw files → landing → typed, split, deduplicated rows."""

@@ -1,0 +1,44 @@
+"""`nightshelf import`: land files from the command line, and say what happened."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+
+from jobs.errors import BadInput
+from jobs.intake.mapping import load_mapping
+from jobs.settings import Settings
+
+
+def import_files(
+    settings: Settings, mapping: Path, files: Sequence[str], arrived: date | None, as_json: bool
+) -> None:
+    """Land `files`; prints one line per entity, or one JSON array."""
+    from rich.console import Console
+
+    # Mistakes in the mapping and in names are told before Spark is started.
+    load_mapping(mapping)
+    if not files:
+        raise BadInput("give at least one file, folder or glob to import")
+    from jobs.intake.files import find_files
+
+    find_files(files, settings)
+    console = Console(stderr=True)
+    with console.status("Reading and landing the files …") if sys.stderr.isatty() else console.capture():
+        from jobs.intake.landing import land
+        from jobs.spark import spark
+
+        done = land(settings, mapping, files, arrived, spark(settings))
+    if as_json:
+        print(json.dumps([asdict(one) for one in done], default=str))
+        return
+    for one in done:
+        print(one.sentence())
+    first = min((one.first_day for one in done if one.first_day), default=None)
+    last = max((one.last_day for one in done if one.last_day), default=None)
+    if first and last:
+        print(f"Next: nightshelf nightly --ds {max(last, arrived or last)}")
