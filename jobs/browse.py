@@ -85,7 +85,9 @@ def show_table(settings: Settings, name: str, as_json: bool) -> None:
                     "at_ms": snapshot.timestamp_ms,
                 }
             )
-    columns = [{"name": c.name, "type": str(c.type), "pii": c.pii, "doc": c.doc} for c in spec.columns]
+    columns: list[dict[str, Any]] = [
+        {"name": c.name, "type": str(c.type), "pii": c.pii, "doc": c.doc} for c in spec.columns
+    ]
     if as_json:
         body = {"name": name, "doc": spec.doc, "key": spec.key, "rows": rows, "location": metadata}
         print(json.dumps(body | {"columns": columns, "snapshots": snapshots}))
@@ -152,7 +154,7 @@ def _print_rows(catalog: LakeCatalog, name: str, rows: list[dict[str, Any]], cho
     heading = " ".join(f"{k}={v}" for k, v in chosen.items() if v)
     table = RichTable(*wanted, title=f"{name} {heading}", title_justify="left")
     for row in rows:
-        shown = row | {"title": titles.get(row.get("similar_id") or row.get("product_id"), "")}
+        shown = row | {"title": titles.get(str(row.get("similar_id") or row.get("product_id")), "")}
         table.add_row(*(_text(shown[c]) for c in wanted))
     console.print(table)
 

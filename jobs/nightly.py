@@ -20,7 +20,7 @@ from rich.table import Table
 from jobs.errors import BadInput
 from jobs.lake.store import Store
 from jobs.night import Options, safe_run_id
-from jobs.settings import ROOT, settings
+from jobs.settings import ROOT, Settings, settings
 from jobs.steps import STEPS
 
 _POLL_SECONDS = 0.5
@@ -83,7 +83,7 @@ def use_sample_shop() -> str:
     folder = ROOT / "var" / "sample"
     if not (folder / "truth.json").exists():
         with Console(stderr=True).status("generating the sample shop"):
-            generate(folder)
+            generate(folder, Settings.model_fields["seed"].default)
     source = {"mapping": "sample-shop", "files": [str(folder)]}
     os.environ["NIGHTSHELF_SOURCES"] = json.dumps([source])
     return max(p.stem.removeprefix("events-") for p in folder.glob("events-*.csv"))

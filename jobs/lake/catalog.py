@@ -51,7 +51,7 @@ class Swap:
     metadata: str
 
 
-class StagingCatalog(SqlCatalog):
+class StagingCatalog(SqlCatalog):  # type: ignore[misc]
     """A catalog whose commits stay invisible: they are collected in `swaps`."""
 
     def __init__(self, name: str, **properties: str) -> None:
@@ -117,7 +117,8 @@ class LakeCatalog:
 
     @property
     def engine(self) -> sa.Engine:
-        return self.iceberg.engine
+        engine: sa.Engine = self.iceberg.engine
+        return engine
 
     def pointers(self) -> dict[str, str]:
         """Table → current metadata file, all of one moment: one SQL statement."""
@@ -159,7 +160,8 @@ class LakeCatalog:
 
     @staticmethod
     def _planned(transaction: Transaction, row_filter: BooleanExpression) -> Iterable[Any]:
-        return transaction._scan(row_filter=row_filter).plan_files()
+        planned: Iterable[Any] = transaction._scan(row_filter=row_filter).plan_files()
+        return planned
 
     def _transaction(self, table: Table) -> Transaction:
         identifier = (NAME, table.name)

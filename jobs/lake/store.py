@@ -11,7 +11,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from jobs.settings import Settings
 
 T = TypeVar("T")
+# Inside the classes below `list` is the method.
+Keys = list[str]
 _COMPRESSION = "zstd"
 # An S3 DELETE takes at most this many keys.
 _DELETE_BATCH = 1000
@@ -49,7 +51,7 @@ class Store:
     def exists(self, key: str) -> bool:
         raise NotImplementedError
 
-    def list(self, prefix: str) -> list[str]:
+    def list(self, prefix: str) -> Keys:
         """Keys below the folder `prefix`, sorted."""
         raise NotImplementedError
 
@@ -91,7 +93,7 @@ class Store:
         """The path that `filesystem` wants."""
         return self.uri(key).removeprefix("s3://")
 
-    def read_parquet(self, key: str, columns: list[str] | None = None) -> pa.Table:
+    def read_parquet(self, key: str, columns: Keys | None = None) -> pa.Table:
         return pq.read_table(
             self.open_path(key), filesystem=self.filesystem, columns=columns, partitioning=None
         )
@@ -157,7 +159,7 @@ class LocalStore(Store):
     def exists(self, key: str) -> bool:
         return self._path(key).is_file()
 
-    def list(self, prefix: str) -> list[str]:
+    def list(self, prefix: str) -> Keys:
         base = self._path(prefix)
         if not base.is_dir():
             return []
@@ -262,10 +264,10 @@ class S3Store(Store):
             return False
         return True
 
-    def list(self, prefix: str) -> list[str]:
+    def list(self, prefix: str) -> Keys:
         folder = self._key(prefix.rstrip("/") + "/")
 
-        def call() -> list[str]:
+        def call() -> Keys:
             pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=folder)
             return [o["Key"] for page in pages for o in page.get("Contents", [])]
 
@@ -275,7 +277,7 @@ class S3Store(Store):
         todo = [{"Key": self._key(k)} for k in keys]
         for start in range(0, len(todo), _DELETE_BATCH):
             batch = {"Objects": todo[start : start + _DELETE_BATCH], "Quiet": True}
-            self._call("delete", lambda b=batch: self.client.delete_objects(Bucket=self.bucket, Delete=b))
+            self._call("delete", partial(self.client.delete_objects, Bucket=self.bucket, Delete=batch))
 
     def copy(self, source: str, target: str) -> None:
         where = {"Bucket": self.bucket, "Key": self._key(source)}
