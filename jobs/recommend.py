@@ -1,0 +1,186 @@
+"""Write a list for every shopper and neighbours for every product.
+
+Shoppers are scored in blocks; each block is a shard under `work/`, and a step that died starts at the first
+shard that is missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from jobs import recommender_files as files
+from jobs.cli import main
+from jobs.errors import GateFailed
+from jobs.lake.registry import BY_NAME
+from jobs.night import Night
+from jobs.reasons import Reasons
+from jobs.recommend_note import note
+from jobs.recommender_data import Shop, load
+from models.recommender.base import GRAPH, SOURCES, History, Recommender
+from models.recommender.calibration import Calibration
+from models.recommender.rules import Excluded, Rules, already_bought
+from models.recommender.scoring import (
+    SIMILAR_SOURCES,
+    Block,
+    best_reasons,
+    chunks,
+    finished,
+    list_features,
+    similar,
+)
+from models.recommender.sequences import histories
+
+Build = Callable[[int, int], pa.Table]
+
+
+class Lister:
+    """All that a block of lists needs, loaded once."""
+
+    def __init__(
+        self, night: Night, shop: Shop, model: Recommender, calibration: Calibration, version: str
+    ) -> None:
+        self.ds, self.shop, self.model, self.calibration, self.version = (
+            night.ds,
+            shop,
+            model,
+            calibration,
+            version,
+        )
+        self.rules = Rules.of(shop.items, night.settings.top_k)
+        self.histories: History = histories(shop.events, shop.as_of)
+        self.excluded: Excluded = already_bought(shop.events, shop.items)
+        self.reasons = Reasons.of(shop)
+        self.similar_k = night.settings.similar_k
+
+    def recommendations(self, low: int, high: int) -> pa.Table:
+        """The rows of shoppers low to high."""
+        users = np.arange(low, high)
+        blocks = finished(self.model, self.histories, users, self.rules, self.excluded)
+        tables = [self._rows(block, low) for block in blocks]
+        return pa.concat_tables(tables) if tables else BY_NAME["recommendations"].schema.empty_table()
+
+    def _rows(self, block: Block, low: int) -> pa.Table:
+        ids = block.lists.ids
+        source = self.model.sources(block.history, ids)
+        past, _, behaviour = best_reasons(self.model, block)
+        past = np.where(source == GRAPH, past, -1)
+        listed = ids.ravel() >= 0
+        item, why = ids.ravel()[listed], past.ravel()[listed]
+        kind = source.ravel()[listed]
+        user, rank = np.nonzero(ids >= 0)
+        reason, reason_zh = self.reasons.sentences(item, why, behaviour.ravel()[listed], kind)
+        probability = self.calibration.probability(list_features(block, source)[listed])
+        products = self.shop.catalogue["product_id"]
+        rows = len(item)
+        return _table(
+            "recommendations",
+            user_id=self.shop.users.take(pa.array(low + block.row[user])),
+            rank=rank + 1,
+            product_id=products.take(pa.array(item)),
+            score=block.lists.scores.ravel()[listed].astype(np.float64),
+            probability=probability,
+            reason=reason,
+            reason_zh=reason_zh,
+            reason_product_id=products.take(_or_null(why)),
+            source=pa.array(SOURCES).take(pa.array(kind)),
+            model_version=pa.repeat(self.version, rows),
+            ds=pa.repeat(pa.scalar(self.ds), rows),
+        )
+
+    def similar(self, low: int, high: int) -> pa.Table:
+        """The rows of the catalogue's products low to high."""
+        wanted = np.flatnonzero(self.shop.listed)[low:high]
+        popular = self.reasons.popular
+        tables = []
+        for start, stop in chunks(len(wanted), len(self.shop.items)):
+            source = wanted[start:stop]
+            lists, kind = similar(self.model, source, popular, self.shop.items, self.similar_k)
+            tables.append(self._similar_rows(source, lists.ids, lists.scores, kind))
+        return pa.concat_tables(tables) if tables else BY_NAME["similar_items"].schema.empty_table()
+
+    def _similar_rows(self, source: Any, ids: Any, scores: Any, kind: Any) -> pa.Table:
+        row, rank = np.nonzero(ids >= 0)
+        products = self.shop.catalogue["product_id"]
+        return _table(
+            "similar_items",
+            product_id=products.take(pa.array(source[row])),
+            rank=rank + 1,
+            similar_id=products.take(pa.array(ids[row, rank])),
+            score=scores[row, rank].astype(np.float64),
+            source=pa.array(SIMILAR_SOURCES).take(pa.array(kind[row, rank])),
+            model_version=pa.repeat(self.version, len(row)),
+            ds=pa.repeat(pa.scalar(self.ds), len(row)),
+        )
+
+
+def _table(name: str, **columns: Any) -> pa.Table:
+    schema = BY_NAME[name].schema
+    arrays = {n: v if isinstance(v, pa.Array | pa.ChunkedArray) else pa.array(v) for n, v in columns.items()}
+    return pa.table({n: arrays[n] for n in schema.names}).cast(schema)
+
+
+def _or_null(index: NDArray[np.int32]) -> pa.Array:
+    return pa.array(index, mask=index < 0)
+
+
+def run(night: Night) -> dict[str, Any]:
+    row = night.model_in_service("recommender")
+    if row is None:
+        raise GateFailed(
+            f"no recommender is in service on {night.ds}: run train_recommender of this run first"
+        )
+    shop = load(night)
+    model, calibration = files.load(night.store, row["location"], shop.items)
+    model.refresh(shop.events, shop.items, shop.as_of)
+    lister = Lister(night, shop, model, calibration, row["version"])
+    key = _digest(night, shop, row["version"])
+    users = min(shop.known, night.options.max_users or shop.known)
+    lists = shards(night, "recommendations", key, users, lister.recommendations)
+    neighbours = shards(night, "similar_items", key, int(shop.listed.sum()), lister.similar)
+    summary = note(night, shop, lists, neighbours, row["version"])
+    staged = {
+        "recommendations": night.stage_files("recommendations", lists),
+        "similar_items": night.stage_files("similar_items", neighbours),
+    }
+    # They name shoppers, and what is staged is a copy.
+    night.store.delete([*lists, *neighbours])
+    return {"model_version": row["version"], "rows": staged, **summary}
+
+
+def _digest(night: Night, shop: Shop, version: str) -> str:
+    s = night.settings
+    parts = [
+        version,
+        shop.fingerprint(),
+        files.code_hash(),
+        s.top_k,
+        s.similar_k,
+        s.block_size,
+        night.options.max_users,
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def shards(night: Night, name: str, key: str, n: int, build: Build) -> list[str]:
+    """The keys of all shards of n rows, built where they are missing. A shard is whole or absent."""
+    prefix = f"{night.work(name)}/{key}"
+    there = set(night.store.list(prefix))
+    size = night.settings.block_size
+    keys = []
+    for number, low in enumerate(night.track(range(0, n, size), name, total=-(-n // size))):
+        shard = f"{prefix}/shard-{number:05d}.parquet"
+        if shard not in there:
+            night.store.write_parquet(shard, build(low, min(low + size, n)))
+        keys.append(shard)
+    return keys
+
+
+if __name__ == "__main__":
+    main("recommend")

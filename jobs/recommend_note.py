@@ -1,0 +1,112 @@
+"""What the report shows of the night's lists, read back from the shards as they were written."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from jobs.night import Night
+from jobs.recommender_data import Shop
+from models.recommender.base import SOURCES
+from models.recommender.metrics import gini
+
+SAMPLES, ROWS_OF_A_SAMPLE = 5, 5
+NEW_DAYS = 14
+
+
+def note(night: Night, shop: Shop, lists: list[str], neighbours: list[str], version: str) -> dict[str, Any]:
+    """Checks the written rows once more and notes coverage, exposure, sources and samples; returns the
+    short form.
+    """
+    ids = shop.catalogue["product_id"].combine_chunks()
+    exposure = np.zeros(len(ids), np.int64)
+    sources = dict.fromkeys(SOURCES, 0)
+    rows = users = full = 0
+    chance = 0.0
+    for shard in lists:
+        table = night.store.read_parquet(shard, ["user_id", "rank", "product_id", "source", "probability"])
+        item = pc.index_in(table["product_id"].combine_chunks(), value_set=ids).to_numpy(zero_copy_only=False)
+        _check(shard, table, shop.items.in_stock[item.astype(np.int64)])
+        exposure += np.bincount(item.astype(np.int64), minlength=len(ids))
+        for pair in table["source"].value_counts().to_pylist():
+            sources[pair["values"]] += pair["counts"]
+        rows += len(table)
+        users += len(table["user_id"].unique())
+        full += pc.sum(pc.equal(table["rank"], night.settings.top_k)).as_py() or 0
+        chance += pc.sum(table["probability"]).as_py() or 0.0
+    in_stock = int(shop.items.in_stock.sum())
+    fresh = _share_new(night, shop, exposure)
+    short = {
+        "shoppers": users,
+        "full_lists": full,
+        "coverage": round(int((exposure > 0).sum()) / max(in_stock, 1), 4),
+    }
+    night.note(
+        "recommendations",
+        {
+            **short,
+            "model_version": version,
+            "rows": rows,
+            "products_in_stock": in_stock,
+            "gini": gini(exposure[shop.items.in_stock]),
+            "share_new": fresh,
+            "new_days": NEW_DAYS,
+            "sources": {name: count / max(rows, 1) for name, count in sources.items()},
+            "mean_probability": chance / max(rows, 1),
+            "exposure_deciles": _deciles(exposure[shop.items.in_stock]),
+            "samples": _samples(night, shop, lists),
+            "similar_rows": sum(night.store.rows(k) for k in neighbours),
+        },
+    )
+    return short
+
+
+def _check(shard: str, table: pa.Table, in_stock: Any) -> None:
+    """What can be seen of a shard alone: it was written by this code or by an attempt before it."""
+    if not in_stock.all():
+        raise AssertionError(f"{shard}: a product that is not in stock stands in a list")
+    keys = table.group_by(["user_id", "product_id"]).aggregate([])
+    if len(keys) != len(table):
+        raise AssertionError(f"{shard}: a product stands twice in one list")
+
+
+def _share_new(night: Night, shop: Shop, exposure: Any) -> float:
+    """Share of places given to products first seen in the last two weeks."""
+    since = pa.scalar(night.ds - timedelta(days=NEW_DAYS - 1))
+    fresh = pc.fill_null(pc.greater_equal(shop.catalogue["first_seen"], since), False)
+    return float(exposure[fresh.to_numpy().astype(bool)].sum() / max(exposure.sum(), 1))
+
+
+def _deciles(exposure: Any) -> list[float]:
+    """Share of all places that each tenth of the products takes, least shown first."""
+    parts = np.array_split(np.sort(exposure), 10)
+    return [float(p.sum() / max(exposure.sum(), 1)) for p in parts]
+
+
+def _samples(night: Night, shop: Shop, lists: list[str]) -> list[dict[str, Any]]:
+    """A few lists as a person would read them. Shoppers are numbered, never named: notes are kept."""
+    if not lists:
+        return []
+    table = night.store.read_parquet(lists[0])
+    users = table["user_id"].unique()
+    chosen = (
+        users.take(pa.array(np.unique(np.linspace(0, len(users) - 1, SAMPLES).astype(int))))
+        if len(users)
+        else users
+    )
+    samples = []
+    for number, user in enumerate(chosen.to_pylist(), start=1):
+        mine = table.filter(pc.equal(table["user_id"], user)).slice(0, ROWS_OF_A_SAMPLE)
+        at = pc.index_in(mine["product_id"], value_set=shop.catalogue["product_id"].combine_chunks())
+        titles = shop.catalogue.select(["title_en", "title_zh"]).take(at).to_pylist()
+        shown = mine.select(
+            ["rank", "product_id", "probability", "reason", "reason_zh", "source"]
+        ).to_pylist()
+        samples.append(
+            {"shopper": number, "rows": [{**row, **title} for row, title in zip(shown, titles, strict=True)]}
+        )
+    return samples

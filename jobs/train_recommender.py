@@ -1,0 +1,173 @@
+"""Retrain the recommender, and let the gate decide.
+
+A refused model is recorded and not used: the one in service stays. Where there is none, 7-day popularity
+serves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import Any
+
+from jobs import recommender_files as files
+from jobs.cli import main
+from jobs.night import Night
+from jobs.recommender_data import Shop, load
+from models.recommender import KINDS, from_recipe
+from models.recommender.gate import Measures, Verdict
+from models.recommender.training import Task, Trained, popularity, train
+
+MODEL = "recommender"
+_MEASURED = ("ndcg", "recall", "precision", "hr", "map", "mrr")
+_SHOWN = ("coverage", "gini", "overlap", "full", "users")
+
+
+def run(night: Night) -> dict[str, Any]:
+    incumbent = night.model_in_service(MODEL, before=True)
+    serving = night.model_in_service(MODEL)
+    if night.options.retrain == "never" and serving is not None:
+        sentence = f"not retrained, as asked: {serving['version']} stays in service"
+        night.note(MODEL, {"trained": False, "version": serving["version"], "why": sentence})
+        return {"trained": False, "in_service": serving["version"], "why": sentence}
+    shop = load(night)
+    version = version_of(night, shop)
+    card = None if night.options.retrain == "always" else files.read_card(night.store, version)
+    # A verdict holds against the incumbent of that moment only.
+    if card is None or card["against"] != _name(incumbent):
+        card = _train(night, shop, version, incumbent)
+    night.add_model(card["row"])
+    night.note(MODEL, card["note"])
+    row = card["row"]
+    in_service = row["version"] if row["verdict"] == "accepted" else _name(incumbent)
+    return {
+        "trained": True,
+        "version": row["version"],
+        "kind": row["kind"],
+        "verdict": row["verdict"],
+        "why": row["why"],
+        "in_service": in_service,
+        "ndcg@10": card["note"]["metrics"]["ndcg@10"],
+        "popularity": card["note"]["baseline"]["ndcg@10"],
+    }
+
+
+def version_of(night: Night, shop: Shop) -> str:
+    """The date, and a hash of inputs, code, seed and settings: equal versions are equal models."""
+    s = night.settings
+    parts = [shop.fingerprint(), files.code_hash(), s.seed, s.history_days, s.holdout_days, s.top_k]
+    if night.options.retrain == "never":
+        parts.append("popularity")
+    return f"{night.ds}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]}"
+
+
+def _train(night: Night, shop: Shop, version: str, incumbent: dict[str, Any] | None) -> dict[str, Any]:
+    """Trains, saves, and returns the card: the row for `models` and the note for the report."""
+    task = Task(
+        events=shop.events,
+        items=shop.items,
+        as_of=shop.as_of,
+        holdout_days=night.settings.holdout_days,
+        k=night.settings.top_k,
+        seed=night.settings.seed,
+        incumbent=_recipe(night, incumbent),
+    )
+    trained, refused = _outcome(night, task)
+    files.save(night.store, version, trained.model, shop.items, trained.calibration)
+    row = {
+        "model": MODEL,
+        "version": version,
+        "kind": trained.model.kind,
+        "verdict": trained.verdict.word,
+        "why": trained.verdict.why,
+        "metrics": measures(trained.new),
+        "baseline": measures(trained.baseline),
+        "incumbent": measures(trained.incumbent),
+        "location": files.location(version),
+        "trained_on": _trained_on(night, shop),
+    }
+    card = {"row": row, "against": _name(incumbent), "note": _note(row, trained, refused)}
+    files.write_card(night.store, version, card)
+    return card
+
+
+def _outcome(night: Night, task: Task) -> tuple[Trained, Trained | None]:
+    """The model to record, and the refused candidate where popularity takes its place."""
+    if night.options.retrain == "never":
+        base = popularity(task)
+        why = "no model is in service and retraining was ruled out: 7-day popularity serves"
+        return replace(base, verdict=Verdict(True, why)), None
+    trained = train(task)
+    # An incumbent whose recipe is no longer known keeps serving too: it was accepted once.
+    if trained.verdict.accepted or night.model_in_service(MODEL, before=True) is not None:
+        return _stays(night, trained), None
+    why = f"7-day popularity serves, for the first trained model was refused: {trained.verdict.why}"
+    return replace(popularity(task), verdict=Verdict(True, why)), trained
+
+
+def _stays(night: Night, trained: Trained) -> Trained:
+    if trained.verdict.accepted:
+        return trained
+    name = _name(night.model_in_service(MODEL, before=True))
+    return replace(trained, verdict=Verdict(False, f"{trained.verdict.why}; {name} stays in service"))
+
+
+def _recipe(night: Night, incumbent: dict[str, Any] | None) -> tuple[str, dict[str, Any]] | None:
+    """What the incumbent is made by; None where its files are gone or of a kind unknown to this code."""
+    if incumbent is None:
+        return None
+    try:
+        kind, recipe = files.recipe(night.store, incumbent["location"])
+        from_recipe(kind, recipe)
+    except (FileNotFoundError, LookupError, TypeError, ValueError):
+        return None
+    return kind, recipe
+
+
+def _name(row: dict[str, Any] | None) -> str | None:
+    return row["version"] if row else None
+
+
+def measures(of: Measures | None) -> dict[str, float]:
+    """Flat numbers, the same names for every model."""
+    if of is None:
+        return {}
+    at_ten = {f"{name}@10": round(float(getattr(of, name)), 6) for name in _MEASURED}
+    return at_ten | {name: round(float(getattr(of, name)), 6) for name in _SHOWN}
+
+
+def _trained_on(night: Night, shop: Shop) -> dict[str, Any]:
+    times = shop.events.time
+    return {
+        "tables": ["events_clean", "products", "users"],
+        "ds": night.ds.isoformat(),
+        "first_event": int(times.min()) if len(times) else None,
+        "last_event": int(times.max()) if len(times) else None,
+        "events": len(times),
+        "shoppers": shop.known,
+        "products": int(shop.listed.sum()),
+    }
+
+
+def _note(row: dict[str, Any], trained: Trained, refused: Trained | None) -> dict[str, Any]:
+    judged = refused or trained
+    return {
+        **{
+            name: row[name]
+            for name in ("version", "kind", "verdict", "why", "metrics", "baseline", "incumbent")
+        },
+        "trained": True,
+        "known_kinds": sorted(KINDS),
+        "refused": {"metrics": measures(refused.new), "why": refused.verdict.why} if refused else None,
+        "interval": list(judged.new.ndcg_interval),
+        "segments": judged.new.segments,
+        "baseline_segments": judged.baseline.segments,
+        "recipe": judged.model.recipe,
+        "selection": judged.tried,
+        "calibration": {"error": trained.calibration.error, "curve": trained.calibration.curve},
+    }
+
+
+if __name__ == "__main__":
+    main("train_recommender")

@@ -1,0 +1,217 @@
+import json
+
+import numpy as np
+import pyarrow.compute as pc
+import pytest
+
+from jobs import recommend, train_recommender
+from jobs.errors import GateFailed
+from jobs.lake.registry import BY_NAME
+from jobs.night import Night, Options
+from jobs.settings import load_settings
+from tests.jobs.toy_lake import COLD, DS, shop, stage_shop
+
+SETTINGS = {"top_k": 5, "similar_k": 4, "block_size": 32}
+
+
+@pytest.fixture
+def ready(make_night):
+    """A night with a trained model."""
+
+    def make(run_id="a", toy=None, options=None, **changes):
+        night = make_night(ds=DS.isoformat(), run_id=run_id, options=options, **{**SETTINGS, **changes})
+        stage_shop(night, toy)
+        train_recommender.run(night)
+        return night
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """One finished night that several tests read."""
+    folder = tmp_path_factory.mktemp("done")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NIGHTSHELF_CONFIG", str(folder / "absent.toml"))
+        night = Night(load_settings(lake=str(folder / "lake"), **SETTINGS), DS, "done")
+    night.pin()
+    stage_shop(night)
+    train_recommender.run(night)
+    recommend.run(night)
+    return night
+
+
+def test_every_known_shopper_has_a_full_list_best_first(done):
+    table = done.read("recommendations")
+    assert table.schema.equals(BY_NAME["recommendations"].schema)
+    assert len(table) == 121 * 5
+    frame = table.to_pandas().sort_values(["user_id", "rank"])
+    assert frame.groupby("user_id")["rank"].apply(list).map(lambda r: r == [1, 2, 3, 4, 5]).all()
+    assert (frame.groupby("user_id")["score"].diff().dropna() <= 0).all()
+    assert frame["probability"].between(0, 1).all()
+    assert COLD in set(frame["user_id"])
+    assert not frame.duplicated(["user_id", "product_id"]).any()
+
+
+def test_no_list_breaks_a_rule(done):
+    frame = done.read("recommendations").to_pandas()
+    assert "p0003" not in set(frame["product_id"])  # out of stock
+    bought = done.read("events_clean", start=DS.min, end=DS).to_pandas()
+    bought = bought[bought["event_type"] == "purchase"]
+    pairs = set(zip(bought["user_id"], bought["product_id"], strict=True))
+    shown = set(zip(frame["user_id"], frame["product_id"], strict=True))
+    from jobs.recommender_data import load
+    from models.recommender.rules import bought_again
+
+    data = load(done)
+    again = set(data.items.product_id[bought_again(data.events, data.items)])
+    assert not {p for p in shown & pairs if p[1] not in again}
+    variants = frame[frame["product_id"].isin(["p0004", "p0005", "p0006"])]
+    assert not variants["user_id"].duplicated().any()
+
+
+def test_reasons_name_what_was_really_done(done):
+    frame = done.read("recommendations").to_pandas()
+    because = frame[frame["source"] == "item_graph"]
+    assert len(because) > 100
+    assert because["reason_product_id"].notna().all()
+    events = done.read("events_clean", start=DS.min, end=DS).to_pandas()
+    bought = set(zip(events["user_id"], events["product_id"], events["event_type"], strict=True))
+    for row in because.itertuples():
+        number = int(row.reason_product_id[1:])
+        kind = "purchase" if "bought" in row.reason else "view"
+        assert (row.user_id, row.reason_product_id, kind) in bought
+        if row.reason_product_id != row.product_id:
+            chinese = f"东西{number}" if number % 2 else f"Thing {number}"
+            verb, verb_zh = ("bought", "买过") if kind == "purchase" else ("looked at", "看过")
+            assert row.reason == f"Because you {verb} Thing {number}"
+            assert row.reason_zh == f"因为您{verb_zh} {chinese}"
+        else:
+            assert row.reason in ("You bought this before", "You looked at this before")
+    other = frame[frame["source"] != "item_graph"]
+    assert other["reason_product_id"].isna().all()
+
+
+def test_a_shopper_without_a_past_gets_what_is_popular(done):
+    cold = done.read("recommendations").to_pandas().query("user_id == @COLD")
+    assert set(cold["source"]) == {"popularity"}
+    assert set(cold["reason"]) == {"Popular in the shop this week"}
+    assert set(cold["reason_zh"]) == {"本周店内热销"}
+
+
+def test_similar_items_are_in_stock_neighbours_never_itself(done):
+    frame = done.read("similar_items").to_pandas()
+    assert set(frame["product_id"]) == {f"p{i:04d}" for i in range(60)}
+    assert (frame["product_id"] != frame["similar_id"]).all()
+    assert "p0003" not in set(frame["similar_id"])
+    assert (
+        frame.groupby("product_id")["rank"].apply(list).map(lambda r: r == list(range(1, len(r) + 1))).all()
+    )
+    assert (
+        frame.sort_values(["product_id", "rank"]).groupby("product_id")["score"].diff().dropna() <= 0
+    ).all()
+    walk = frame[(frame["rank"] == 1) & (frame["source"] == "item_graph")]
+    follows = walk["similar_id"].str[1:].astype(int) - walk["product_id"].str[1:].astype(int)
+    # Shoppers walk from each product to the next one.
+    assert (follows == 1).mean() > 0.5
+    variants = {"p0004", "p0005", "p0006"}
+    assert not (frame["product_id"].isin(variants) & frame["similar_id"].isin(variants)).any()
+
+
+def test_a_crash_in_the_middle_resumes_at_the_missing_shard_with_the_same_rows(ready, monkeypatch):
+    night = ready("crash")
+    built = []
+    whole = recommend.Lister.recommendations
+
+    def dies_in_the_third(self, low, high):
+        if len(built) == 2:
+            raise KeyboardInterrupt
+        built.append(low)
+        return whole(self, low, high)
+
+    monkeypatch.setattr(recommend.Lister, "recommendations", dies_in_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        recommend.run(night)
+    assert not night.is_staged("recommendations")
+    shards = night.store.list(night.work("recommendations"))
+    assert [s.rsplit("/", 1)[-1] for s in shards] == ["shard-00000.parquet", "shard-00001.parquet"]
+
+    def counts(self, low, high):
+        built.append(low)
+        return whole(self, low, high)
+
+    monkeypatch.setattr(recommend.Lister, "recommendations", counts)
+    recommend.run(night)
+    assert built == [0, 32, 64, 96]
+    monkeypatch.undo()
+    undisturbed = ready("calm")
+    recommend.run(undisturbed)
+    for table in ("recommendations", "similar_items"):
+        order = [(c, "ascending") for c in BY_NAME[table].key]
+        assert night.read(table).sort_by(order).equals(undisturbed.read(table).sort_by(order))
+
+
+def test_shards_of_other_inputs_are_not_taken_for_ours(ready):
+    night = ready()
+    built = []
+    for key in ("one", "two", "one"):
+        recommend.shards(night, "recommendations", key, 10, lambda low, high: built.append(low) or SHARD)
+    assert built == [0, 0]
+
+
+SHARD = BY_NAME["recommendations"].schema.empty_table()
+
+
+def test_no_shard_that_names_a_shopper_is_left_behind(done):
+    assert done.store.list(done.work("recommendations")) == []
+    notes = json.dumps(done.notes())
+    assert "u0001" not in notes
+    assert COLD not in notes
+
+
+def test_blocks_do_not_change_the_rows(ready):
+    one, two = ready("one"), ready("two", block_size=7)
+    recommend.run(one)
+    recommend.run(two)
+    order = [("user_id", "ascending"), ("rank", "ascending")]
+    assert one.read("recommendations").sort_by(order).equals(two.read("recommendations").sort_by(order))
+
+
+def test_only_as_many_shoppers_as_asked(ready):
+    night = ready(options=Options(max_users=10))
+    assert recommend.run(night)["shoppers"] == 10
+    assert pc.count_distinct(night.read("recommendations")["user_id"]).as_py() == 10
+
+
+def test_a_shop_of_few_products_gives_what_it_has(ready):
+    night = ready(toy=shop(categories=1, size=4, n_users=30))
+    recommend.run(night)
+    frame = night.read("recommendations").to_pandas()
+    assert (frame.groupby("user_id").size() <= 3).all()  # one of the four is out of stock
+    assert set(frame[frame["user_id"] == COLD]["product_id"]) == {"p0000", "p0001", "p0002"}
+
+
+def test_an_older_model_serves_a_catalogue_that_has_grown(ready):
+    night = ready()
+    grown = shop(size=16)
+    stage_shop(night, grown)
+    recommend.run(night)
+    frame = night.read("recommendations").to_pandas()
+    assert len(frame) == 121 * 5
+    assert set(frame["model_version"]) == {night.model_in_service("recommender")["version"]}
+
+
+def test_without_a_model_the_gate_says_what_to_do(make_night):
+    with pytest.raises(GateFailed, match="run train_recommender"):
+        recommend.run(make_night(ds=DS.isoformat()))
+
+
+def test_the_report_gets_exposure_sources_and_samples(done):
+    note = done.notes()["recommendations"]
+    assert note["shoppers"] == note["full_lists"] == 121
+    assert sum(note["sources"].values()) == pytest.approx(1)
+    assert sum(note["exposure_deciles"]) == pytest.approx(1)
+    assert 0 < note["share_new"] < 1
+    assert 0 < note["coverage"] <= 1
+    assert len(note["samples"]) == 5
+    assert np.isfinite(note["mean_probability"])

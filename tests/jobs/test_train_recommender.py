@@ -1,0 +1,167 @@
+import json
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from jobs import recommender_files as files
+from jobs import train_recommender
+from jobs.night import Options
+from tests.jobs.toy_lake import DS, event, put, shop, stage_shop
+
+SETTINGS = {"top_k": 5}
+
+
+@pytest.fixture
+def trained_night(make_night):
+    def make(run_id="a", toy=None, retrain="auto", **changes):
+        night = make_night(
+            ds=DS.isoformat(), run_id=run_id, options=Options(retrain=retrain), **SETTINGS, **changes
+        )
+        stage_shop(night, toy)
+        return night
+
+    return make
+
+
+def put_incumbent(night, version="old", kind="graph_blend", recipe=None, days_ago=1):
+    """A row in `models` of an earlier date, with its files."""
+    where = files.location(version)
+    night.store.write(f"{where}/model.json", json.dumps({"kind": kind, "recipe": recipe or {}}).encode())
+    ds = night.ds - timedelta(days=days_ago)
+    row = {
+        "model": "recommender",
+        "version": version,
+        "kind": kind,
+        "verdict": "accepted",
+        "location": where,
+        "ds": ds,
+    }
+    put(night, "models", [row], [ds])
+
+
+def test_a_first_model_beats_popularity_and_goes_into_service(trained_night):
+    night = trained_night()
+    summary = train_recommender.run(night)
+    row = night.model_in_service("recommender")
+    assert summary["verdict"] == "accepted"
+    assert row["version"] == summary["version"] == summary["in_service"]
+    assert row["version"].startswith(f"{DS}-")
+    assert json.loads(row["metrics"])["ndcg@10"] > json.loads(row["baseline"])["ndcg@10"]
+    assert json.loads(row["incumbent"]) == {}
+    assert json.loads(row["trained_on"])["events"] > 500
+    note = night.notes()["recommender"]
+    assert note["calibration"]["curve"]
+    assert {"light"} <= set(note["segments"])
+    json.dumps(summary)
+
+
+def test_its_files_name_no_shopper_and_hold_no_pickle(trained_night):
+    night = trained_night()
+    train_recommender.run(night)
+    where = night.model_in_service("recommender")["location"]
+    keys = night.store.list(where)
+    assert [k.rsplit("/", 1)[-1] for k in keys] == [
+        "arrays.npz", "calibration.json", "card.json", "model.json", "products.npz",
+    ]  # fmt: skip
+    for key in keys:
+        data = night.store.read(key)
+        assert b"u0001" not in data
+        if key.endswith(".npz"):
+            with np.load(night.store.uri(key), allow_pickle=False) as arrays:
+                assert not any("u0001" in str(arrays[n].tolist()) for n in arrays)
+
+
+def test_the_same_inputs_are_not_trained_twice_unless_asked(trained_night, monkeypatch):
+    first = trained_night("a")
+    summary = train_recommender.run(first)
+    written = first.store.read(f"{files.location(summary['version'])}/arrays.npz")
+    monkeypatch.setattr(train_recommender, "train", None)
+    second = trained_night("b")
+    assert train_recommender.run(second) == summary
+    assert second.candidates() == first.candidates()
+    assert second.notes()["recommender"] == first.notes()["recommender"]
+    monkeypatch.undo()
+    third = trained_night("c", retrain="always")
+    assert train_recommender.run(third) == summary
+    assert third.store.read(f"{files.location(summary['version'])}/arrays.npz") == written
+
+
+@pytest.mark.parametrize("change", [{"seed": 7}, {"history_days": 23}, {"holdout_days": 6}])
+def test_settings_and_seed_make_another_version(trained_night, change):
+    from jobs.recommender_data import load
+
+    plain, changed = trained_night("a"), trained_night("b", **change)
+    assert train_recommender.version_of(plain, load(plain)) != train_recommender.version_of(
+        changed, load(changed)
+    )
+
+
+def test_a_refused_model_leaves_the_one_in_service(trained_night, monkeypatch):
+    from models.recommender.gate import Verdict
+
+    monkeypatch.setattr("models.recommender.training.judge", lambda *_: Verdict(False, "it is worse"))
+    night = trained_night()
+    put_incumbent(night)
+    summary = train_recommender.run(night)
+    assert summary["verdict"] == "refused"
+    assert "old stays in service" in summary["why"]
+    assert summary["in_service"] == "old"
+    assert night.model_in_service("recommender")["version"] == "old"
+
+
+def test_without_one_in_service_popularity_takes_the_refused_ones_place(trained_night):
+    night = trained_night(toy=shop(n_users=8))
+    summary = train_recommender.run(night)
+    assert summary["kind"] == "popularity"
+    assert summary["verdict"] == "accepted"
+    assert "too little to judge by" in summary["why"]
+    assert night.notes()["recommender"]["refused"]["why"].startswith("too little")
+    assert night.model_in_service("recommender")["kind"] == "popularity"
+
+
+def test_the_incumbent_is_measured_on_the_same_days_and_holds_the_gate(trained_night, monkeypatch):
+    night = trained_night()
+    put_incumbent(night)
+    train_recommender.run(night)
+    row = night.model_in_service("recommender")
+    assert json.loads(row["incumbent"])["users"] == json.loads(row["metrics"])["users"]
+    assert json.loads(row["incumbent"])["ndcg@10"] > 0
+    assert "model in service" in row["why"]
+
+
+@pytest.mark.parametrize(("kind", "recipe"), [("of-the-future", {}), ("graph_blend", {"unknown": 1})])
+def test_an_incumbent_that_this_code_cannot_make_is_left_out_of_the_judgement(trained_night, kind, recipe):
+    night = trained_night()
+    put_incumbent(night, kind=kind, recipe=recipe)
+    assert train_recommender.run(night)["verdict"] == "accepted"
+    assert night.candidates()[0]["incumbent"] == "{}"
+
+
+def test_never_keeps_what_serves_and_makes_popularity_where_nothing_does(trained_night):
+    night = trained_night(retrain="never")
+    first = train_recommender.run(night)
+    assert first["kind"] == "popularity"
+    assert "ruled out" in first["why"]
+    other = trained_night("b", retrain="never")
+    put_incumbent(other)
+    summary = train_recommender.run(other)
+    assert summary == {
+        "trained": False, "in_service": "old", "why": "not retrained, as asked: old stays in service",
+    }  # fmt: skip
+    assert other.candidates() == []
+
+
+def test_a_shop_without_events_gets_popularity(make_night):
+    night = make_night(ds=DS.isoformat(), **SETTINGS)
+    stage_shop(night, shop(n_users=0))
+    assert train_recommender.run(night)["kind"] == "popularity"
+
+
+def test_later_rows_change_nothing(trained_night, make_night):
+    """A run for a date uses nothing later than the date."""
+    plain = trained_night("a")
+    late = make_night(ds=DS.isoformat(), run_id="b", **SETTINGS)
+    tomorrow = DS + timedelta(days=1)
+    stage_shop(late, more_events=[event(tomorrow), event(DS, event_id="y", arrived=tomorrow)])
+    assert train_recommender.run(plain)["version"] == train_recommender.run(late)["version"]
