@@ -1,0 +1,84 @@
+"""Check everything staged, exactly as it would be published, and record the day's quality."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+
+from expectations.suites import Checked, Checks
+from jobs import quality
+from jobs.cli import main
+from jobs.errors import GateFailed
+from jobs.lake.registry import BY_NAME, TABLES
+from jobs.night import Night
+from jobs.quality import Measure
+
+# `publish` stages its own tables after the audit, and checks them itself.
+AUDITED = tuple(t.name for t in TABLES if t.job not in ("publish", "audit"))
+
+
+def run(night: Night) -> dict[str, Any]:
+    """Stages `quality_metrics`; raises `GateFailed` when a staged table may not be published."""
+    inputs = _inputs_note(night)
+    seen = {table: _metadata(night, table) for table in AUDITED}
+    passed = {t for t, entry in inputs["tables"].items() if entry["metadata"] == seen[t]}
+    checks = Checks()
+    checked, measures = _examine(night, checks, [t for t in AUDITED if t not in passed])
+    earlier = [Measure(**m) for m in inputs["measures"]]
+    stage_metrics(night, earlier + measures)
+    seen["quality_metrics"] = _metadata(night, "quality_metrics")
+    checked += quality.check_table(night, checks, "quality_metrics")
+    docs = quality.push_docs(night, checks, "audit")
+    note = quality.as_note(night, checked, measures, docs)
+    for table in passed:
+        note["tables"][table] = inputs["tables"][table]
+    night.note("audit", note)
+    quality.gate("audit", note)
+    for table, metadata in seen.items():
+        if _metadata(night, table) != metadata:
+            raise GateFailed(f"{table} was staged again while it was audited: run 'audit' again")
+        night.mark_audited(table)
+    rows = {table: entry["rows"] for table, entry in note["tables"].items()}
+    return {"status": note["status"], "warnings": len(note["warnings"]), "rows": rows, "docs": docs}
+
+
+def _inputs_note(night: Night) -> dict[str, Any]:
+    note: dict[str, Any] | None = night.notes().get("quality_inputs")
+    if note is None:
+        raise GateFailed("the inputs were not checked in this run: run the step 'check_inputs' first")
+    if note["critical"]:
+        raise GateFailed(f"the inputs did not pass 'check_inputs': {note['critical'][0]}")
+    return note
+
+
+def _metadata(night: Night, table: str) -> str:
+    record = night.staging.record(table)
+    if record is None:
+        raise GateFailed(f"{table} is not staged in this run: run the step '{BY_NAME[table].job}' first")
+    return record.metadata
+
+
+def _examine(night: Night, checks: Checks, tables: list[str]) -> tuple[list[Checked], list[Measure]]:
+    """Contracts and measures of the tables. What a person limited is not held against history."""
+    past = quality.history(night)
+    checked: list[Checked] = []
+    measures: list[Measure] = []
+    for table in tables:
+        checked += quality.check_table(night, checks, table)
+        if BY_NAME[table].job == "clean" or quality.limited(night, table):
+            continue
+        frame, _ = quality.staged(night, table)
+        measures += quality.judged(night, table, quality.measure(frame, BY_NAME[table]), past)
+    return checked, measures
+
+
+def stage_metrics(night: Night, measures: list[Measure]) -> None:
+    rows = [{**asdict(m), "detail": m.detail or None, "ds": night.ds} for m in measures]
+    rows.sort(key=lambda r: (r["table_name"], r["metric"]))
+    night.stage("quality_metrics", pa.Table.from_pylist(rows, schema=BY_NAME["quality_metrics"].schema))
+
+
+if __name__ == "__main__":
+    main("audit")

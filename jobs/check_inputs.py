@@ -1,0 +1,117 @@
+"""Hold the cleaned rows against the rules and against history, before anything is made from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from expectations.anomaly import WEEKDAY_WINDOW_DAYS, Point, judge_share
+from expectations.suites import Checks
+from jobs import quality
+from jobs.cli import main
+from jobs.lake.registry import BY_NAME, TABLES
+from jobs.night import Night
+from jobs.quality import Measure
+from jobs.spark import read
+
+INPUTS = tuple(t.name for t in TABLES if t.job == "clean")
+
+
+def run(night: Night, warning_share: float = 0.05, critical_share: float = 0.5) -> dict[str, Any]:
+    """Raises `GateFailed` on a critical rule or anomaly; warnings are noted for the report.
+
+    `warning_share` and `critical_share` bound the share of refused rows of
+    each source and entity.
+    """
+    checks = Checks()
+    checked = [c for table in INPUTS for c in quality.check_table(night, checks, table)]
+    measures = _measures(night, warning_share, critical_share)
+    docs = quality.push_docs(night, checks, "inputs")
+    note = quality.as_note(night, checked, measures, docs)
+    night.note("quality_inputs", note)
+    quality.gate("check_inputs", note)
+    return {
+        "status": note["status"],
+        "warnings": len(note["warnings"]),
+        "rows": {c.table: c.rows for c in checked},
+        "docs": docs,
+    }
+
+
+def _measures(night: Night, warning_share: float, critical_share: float) -> list[Measure]:
+    past = quality.history(night)
+    values, derived = _events(night)
+    for metric, points in derived.items():
+        # What a night published counts for its day; days before the first night are read from the events.
+        known = past.setdefault(("events_clean", metric), [])
+        published = {d for d, _ in known}
+        known += [p for p in points if p[0] not in published]
+    measures = quality.judged(night, "events_clean", values, past)
+    for table in ("products", "users"):
+        found = quality.measure(read(night, table), BY_NAME[table])
+        measures += quality.judged(night, table, found, past)
+    return measures + refused(night, warning_share, critical_share)
+
+
+def _events(night: Night) -> tuple[dict[str, float], dict[str, list[Point]]]:
+    """Today's measures of the events, and those of the days before, both in one pass.
+
+    Only rows that had arrived by the night's date are counted.
+    """
+    start = night.ds - timedelta(days=WEEKDAY_WINDOW_DAYS)
+    frame = read(night, "events_clean", start, night.ds)
+    frame = frame.where(frame.arrived <= night.ds)
+    days = quality.measure_days(frame, BY_NAME["events_clean"])
+    return with_age(days, night.ds)
+
+
+def with_age(
+    days: Mapping[date, dict[str, float]], today: date
+) -> tuple[dict[str, float], dict[str, list[Point]]]:
+    """Split a day → measures map into today's values and metric → earlier points.
+
+    A day without a row had no event, which is a measure too. `newest` (seconds)
+    becomes `age_hours`: from the newest event so far to the end of the day.
+    """
+    past: dict[str, list[Point]] = {}
+    values: dict[str, float] = {}
+    newest = None
+    day = min(days, default=today)
+    while day <= today:
+        found = dict(days.get(day, {"rows": 0.0, "users": 0.0, "products": 0.0, "purchases": 0.0}))
+        last = found.pop("newest", None)
+        newest = max((t for t in (newest, last) if t is not None), default=None)
+        if newest is not None:
+            end = datetime.combine(day + timedelta(days=1), time(), UTC).timestamp()
+            found["age_hours"] = (end - newest) / 3600
+        if day == today:
+            values = found
+        else:
+            for metric, value in found.items():
+                past.setdefault(metric, []).append((day, value))
+        day += timedelta(days=1)
+    return values, past
+
+
+def refused(night: Night, warning: float, critical: float) -> list[Measure]:
+    """The share of refused rows of each source and entity, of everything this run took in."""
+    from pyspark.sql import functions as F
+
+    frame, _ = quality.staged(night, "intake")
+    sums = frame.groupBy("source", "entity").agg(
+        F.sum("rows_in").alias("rows"), F.sum("quarantined").alias("bad")
+    )
+    measures = []
+    for row in sums.orderBy("source", "entity").collect():
+        total, bad = float(row["rows"] or 0), float(row["bad"] or 0)
+        share = bad / total if total else 0.0
+        what = f"the share of refused {row['entity']} from {row['source']}"
+        found = judge_share(what, share, total, warning, critical)
+        metric = f"refused_share.{row['source']}.{row['entity']}"
+        measures.append(Measure("intake", metric, share, found.status, found.detail))
+    return measures
+
+
+if __name__ == "__main__":
+    main("check_inputs")

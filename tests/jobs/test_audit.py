@@ -1,0 +1,119 @@
+"""The gate before publish: everything staged is checked, and only what passed may be published."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jobs import audit, check_inputs
+from jobs.errors import GateFailed
+from jobs.lake.registry import TABLES
+from jobs.night import Options
+from tests.expectations.good_rows import DS, good
+from tests.jobs.small_lake import failed_rules, put, stage_inputs, stage_outputs
+
+if TYPE_CHECKING:
+    from jobs.night import Night
+    from tests.conftest import MakeNight
+
+pytestmark = pytest.mark.usefixtures("spark")
+
+
+def audited(night: Night) -> set[str]:
+    return {r.table for r in night.staging.records() if r.audited == r.metadata}
+
+
+def test_a_right_night_is_audited_whole_and_its_quality_recorded(night: Night) -> None:
+    stage_inputs(night)
+    check_inputs.run(night)
+    stage_outputs(night)
+    summary = audit.run(night)
+    assert summary["status"] == "ok"
+    assert audited(night) == {t.name for t in TABLES if t.job != "publish"}
+    assert summary["rows"]["recommendations"] == 4
+    rows = night.read("quality_metrics").to_pylist()
+    values = {(r["table_name"], r["metric"]): r["value"] for r in rows}
+    # Of the inputs as of the outputs.
+    assert values["events_clean", "rows"] == 10
+    assert values["recommendations", "users"] == 2
+    assert values["recommendations", "mean_probability"] == pytest.approx(0.1)
+    assert values["product_descriptions", "template_share"] == 0
+    assert {r["ds"] for r in rows} == {DS}
+    assert {r["status"] for r in rows} == {"ok"}
+    assert set(night.notes()["audit"]["tables"]) == audited(night)
+
+
+def test_every_broken_promise_is_named_and_nothing_is_marked(night: Night) -> None:
+    products = [good("products"), good("products", product_id="p2", in_stock=False)]
+    stage_inputs(night, products=products, users=[good("users", user_id=u) for u in ("u1", "u2", "u3")])
+    check_inputs.run(night)
+    stage_outputs(
+        night,
+        recommendations=[
+            good("recommendations", user_id="u1", rank=1),
+            good("recommendations", user_id="u2", rank=2, product_id="p2"),
+            good("recommendations", user_id="stranger", product_id="nothing", score=float("nan")),
+        ],
+        product_descriptions=[
+            good("product_descriptions"),
+            good("product_descriptions", language="en", ai_label=None),
+            good("product_descriptions", language="en", channel="search", product_id="p2"),
+        ],
+        similar_items=[good("similar_items"), good("similar_items", product_id="p2", similar_id="gone")],
+    )
+    with pytest.raises(GateFailed, match=r"audit: .*recommendations: .* and .* more. Nothing was published"):
+        audit.run(night)
+    assert failed_rules(night.notes()["audit"]) == {
+        ("recommendations", "ranks_without_gaps"): 1,
+        ("recommendations", "user_known"): 1,
+        ("recommendations", "product_known"): 1,
+        # A product that is unknown cannot be bought either.
+        ("recommendations", "product_in_stock"): 2,
+        ("recommendations", "score_finite"): 1,
+        ("recommendations", "every_user_has_a_list"): 1,
+        ("product_descriptions", "ai_label_present"): 1,
+        ("product_descriptions", "every_product_in_every_language"): 1,
+        ("similar_items", "similar_known"): 1,
+        ("user_features", "every_user_has_features"): 1,
+        ("user_profiles", "every_user_has_a_profile"): 1,
+    }
+    assert audited(night) == set()
+
+
+def test_inputs_staged_again_are_checked_again_and_limits_lower_the_bar(make_night: MakeNight) -> None:
+    night = make_night(options=Options(max_users=1, max_products=1))
+    stage_inputs(night)
+    check_inputs.run(night)
+    stage_outputs(
+        night,
+        recommendations=[good("recommendations")],
+        product_descriptions=[good("product_descriptions")],
+    )
+    put(night, "users", [good("users"), good("users", user_id="u2"), good("users", user_id="u2")])
+    with pytest.raises(GateFailed, match="users: 2 rows break key_unique"):
+        audit.run(night)
+    put(night, "users", [good("users"), good("users", user_id="u2", city="York")])
+    summary = audit.run(night)
+    # The shopper and the copy that nobody asked for are counted, and stop nothing.
+    assert summary["status"] == "ok"
+    rules = failed_rules(night.notes()["audit"])
+    assert rules["recommendations", "every_user_has_a_list"] == 1
+    assert rules["product_descriptions", "every_product_in_every_language"] == 3
+    assert "users" in audited(night)
+    # Numbers of a limited table would spoil the history.
+    measured = {r["table_name"] for r in night.read("quality_metrics").to_pylist()}
+    assert "similar_items" in measured
+    assert "recommendations" not in measured
+
+
+def test_what_is_missing_is_named(night: Night) -> None:
+    with pytest.raises(GateFailed, match="run the step 'check_inputs' first"):
+        audit.run(night)
+    stage_inputs(night)
+    night.note("quality_inputs", {"critical": [], "tables": {}, "measures": []})
+    with pytest.raises(GateFailed, match="user_features is not staged in this run: run the step 'features'"):
+        audit.run(night)
+    night.note("quality_inputs", {"critical": ["events are odd"], "tables": {}, "measures": []})
+    with pytest.raises(GateFailed, match="did not pass 'check_inputs': events are odd"):
+        audit.run(night)
