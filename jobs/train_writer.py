@@ -1,0 +1,269 @@
+"""Retrain the writer on what people wrote for this shop, and let the gate decide.
+
+A refused model is recorded and not used: the one in service stays, and where there is none, verified
+templates write.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from jobs import writer_files as files
+from jobs.cli import main
+from jobs.night import Night
+from models.writer.clean import Marks, Pair, Plan, make_pair, make_plan
+from models.writer.encode import make_tokenizer
+from models.writer.facts import read_facts
+from models.writer.judge import Exam, Numbers, gate, measure, nearest_texts, template_texts
+from models.writer.tokenizer import Tokenizer
+from models.writer.verify import Brief, Verifier
+from models.writer.writer import Writer
+
+MIN_PAIRS = 200
+# More do not fit into a night's steps; which ones are kept is a stable choice.
+MAX_TEXTS = 40_000
+HOLDOUT_SHARE = 0.1
+MAX_EXAM = 150  # held-out texts per language: what a verdict needs, and a night can decode twice
+COLD_EVERY_DAYS = 7
+_DESCRIBED = (*files.FACTS, "variant_of", "description_en", "description_zh")
+
+
+@dataclass
+class Pairs:
+    """Cleaned pairs with the briefs of their products, and what cleaning found."""
+
+    train: list[tuple[Pair, Brief]] = field(default_factory=list)
+    held: list[tuple[Pair, Brief]] = field(default_factory=list)
+    marks: dict[str, Marks] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.train) + len(self.held)
+
+    def digest(self) -> str:
+        found = hashlib.sha256()
+        for part in (self.train, self.held):
+            for pair, _ in part:
+                line = [pair.product_id, pair.language, pair.source.pairs, pair.target, pair.text]
+                found.update(json.dumps(line).encode())
+            found.update(b"\0")
+        return found.hexdigest()
+
+
+def run(night: Night) -> dict[str, Any]:
+    incumbent = night.model_in_service(files.MODEL, before=True)
+    if night.options.retrain == "never":
+        return _untrained(night, "not retrained, as asked")
+    judges = files.verifiers(night)
+    pairs = load_pairs(night, judges)
+    if len(pairs) < MIN_PAIRS or not pairs.held:
+        why = f"{len(pairs)} usable pairs of attributes and human text, {MIN_PAIRS} are needed: too few"
+        return _untrained(night, why, pairs)
+    learnt_from = _learnt_from(night, pairs)
+    if night.options.retrain == "auto" and _same(incumbent, learnt_from):
+        return _untrained(night, "the training pairs are those of the model in service", pairs)
+    start = _warm_start(night, incumbent)
+    version = _version(night, learnt_from, incumbent if start else None)
+    card = None if night.options.retrain == "always" else files.read_card(night.store, version)
+    # A verdict holds against the incumbent of that moment only.
+    if card is None or card["against"] != _name(incumbent):
+        card = _train(night, version, pairs, judges, learnt_from, start, incumbent)
+    night.add_model(card["row"])
+    night.note(files.MODEL, card["note"])
+    row = card["row"]
+    in_service = version if row["verdict"] == "accepted" else _name(incumbent)
+    summary = {k: row[k] for k in ("version", "verdict", "why")}
+    return {"trained": True, "pairs": len(pairs), "in_service": in_service, **summary}
+
+
+def load_pairs(night: Night, judges: Mapping[str, Verifier]) -> Pairs:
+    """Usable pairs of the date. Variants of one product are held out together: their texts are alike."""
+    found = Pairs(marks={language: Marks() for language in judges})
+    total = sum(bool(r["description_en"] or r["description_zh"]) for r in files.rows(night, _DESCRIBED))
+    keep = min(1.0, MAX_TEXTS / 2 / max(1, total))
+    for row in files.rows(night, _DESCRIBED):
+        family = str(row["variant_of"] or row["product_id"])
+        if files.share("keep" + family) >= keep:
+            continue
+        part = found.held if files.share("holdout" + family) < HOLDOUT_SHARE else found.train
+        for language, judge in judges.items():
+            text = row[f"description_{language}"]
+            if text and text.strip():
+                facts = read_facts(language, row)
+                pair = make_pair(facts, text, judge, found.marks[language])
+                if pair:
+                    part.append((pair, judge.brief(facts)))
+    for part in (found.train, found.held):
+        part.sort(key=lambda p: (p[0].language, p[0].product_id))
+    return found
+
+
+def _untrained(night: Night, why: str, pairs: Pairs | None = None) -> dict[str, Any]:
+    """No model is trained: say so, and who writes instead."""
+    serving = _name(night.model_in_service(files.MODEL))
+    who = f"{serving} stays in service" if serving else "verified templates write the copy"
+    sentence = f"{why}; {who}"
+    note: dict[str, Any] = {"trained": False, "why": sentence, "version": serving}
+    if pairs is not None:
+        note |= {"pairs": len(pairs), "cleaning": {k: m.as_json() for k, m in pairs.marks.items()}}
+    night.note(files.MODEL, note)
+    return {"trained": False, "in_service": serving, "why": sentence}
+
+
+def _learnt_from(night: Night, pairs: Pairs) -> str:
+    """Hash of all that a model is learnt from, but for its start."""
+    s = night.settings
+    parts = [pairs.digest(), files.code_hash(), s.seed, s.writer_steps, s.writer_batch]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _same(incumbent: dict[str, Any] | None, learnt_from: str) -> bool:
+    return incumbent is not None and json.loads(incumbent["trained_on"]).get("learnt_from") == learnt_from
+
+
+def _warm_start(night: Night, incumbent: dict[str, Any] | None) -> Writer | None:
+    """The model in service, to train on from; None once a week, and after a change of code."""
+    if incumbent is None or night.ds.toordinal() % COLD_EVERY_DAYS == 0:
+        return None
+    if json.loads(incumbent["trained_on"]).get("code") != files.code_hash():
+        return None
+    return files.load(night.store, incumbent["location"])
+
+
+def _version(night: Night, learnt_from: str, start: dict[str, Any] | None) -> str:
+    text = json.dumps([learnt_from, _name(start)])
+    return f"{night.ds}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def _name(row: dict[str, Any] | None) -> str | None:
+    return row["version"] if row else None
+
+
+def _train(
+    night: Night,
+    version: str,
+    pairs: Pairs,
+    judges: Mapping[str, Verifier],
+    learnt_from: str,
+    start: Writer | None,
+    incumbent: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """Train, measure, judge, save; returns the card: the row for `models` and the note for the report."""
+    writer, losses = _fit(night, pairs, start)
+    exams = _exams(pairs)
+    known = [p for p, _ in pairs.train]
+    new, texts = _sit(exams, writer, judges, writer.plan)
+    new["loss"] = round(_loss(night, writer, pairs), 4)
+    baselines = {
+        "template": measure(
+            exams, [template_texts(e, judges[e.language]) for e in exams], judges, writer.plan
+        ),
+        "nearest neighbour": measure(exams, [nearest_texts(e, known) for e in exams], judges, writer.plan),
+    }
+    before = files.load(night.store, incumbent["location"]) if incumbent else None
+    old = _sit(exams, before, judges, writer.plan)[0] if before else None
+    verdict = gate(new, baselines, old)
+    files.save(night.store, version, writer)
+    row = {
+        "model": files.MODEL,
+        "version": version,
+        "kind": "Transformer encoder-decoder, values as placeholders",
+        "verdict": "accepted" if verdict.accepted else "refused",
+        "why": verdict.why,
+        "metrics": new,
+        "baseline": {f"{k}.{n}": v for k, found in baselines.items() for n, v in found.items()},
+        "incumbent": old or {},
+        "location": files.location(version),
+        "trained_on": _trained_on(night, pairs, learnt_from, incumbent if start else None),
+    }
+    note = _note(row, pairs, exams, texts, losses)
+    card = {"row": row, "against": _name(incumbent), "note": note}
+    files.write_card(night.store, version, card)
+    return card
+
+
+def _fit(night: Night, pairs: Pairs, start: Writer | None) -> tuple[Writer, list[float]]:
+    from models.writer.train import train
+
+    known = [p for p, _ in pairs.train]
+    tokenizer: Tokenizer = start.tokenizer if start else make_tokenizer(known)
+    plan: Plan = make_plan(known, [b for _, b in pairs.train])
+    s = night.settings
+    # A warm start has most of the way behind it.
+    steps = max(1, s.writer_steps // 2) if start else s.writer_steps
+    model, losses = train(
+        known,
+        tokenizer,
+        steps,
+        s.writer_batch,
+        s.seed,
+        start=start.to_files() if start else None,
+        track=lambda items: night.track(items, "training the writer", steps),
+    )
+    return Writer.of(model, tokenizer, plan), losses
+
+
+def _loss(night: Night, writer: Writer, pairs: Pairs) -> float:
+    from models.writer.train import token_loss
+
+    held = [p for p, _ in pairs.held]
+    return token_loss(writer.model, held, writer.tokenizer, night.settings.writer_batch)
+
+
+def _exams(pairs: Pairs) -> list[Exam]:
+    """At most `MAX_EXAM` held-out texts of each language, chosen by a stable hash."""
+    exams = []
+    for language in pairs.marks:
+        held = sorted(
+            (p for p in pairs.held if p[0].language == language),
+            key=lambda p: files.share("exam" + p[0].product_id),
+        )[:MAX_EXAM]
+        exams.append(Exam(language, [p for p, _ in held], [b for _, b in held]))
+    return exams
+
+
+def _sit(
+    exams: Sequence[Exam], writer: Writer, judges: Mapping[str, Verifier], plan: Plan
+) -> tuple[Numbers, list[list[str]]]:
+    """Measures of what a writer writes first, before any fallback, and the texts."""
+    texts = [[c[0] if c else "" for c in writer.candidates(e.briefs)] for e in exams]
+    return measure(exams, texts, judges, plan), texts
+
+
+def _trained_on(night: Night, pairs: Pairs, learnt_from: str, start: dict[str, Any] | None) -> dict[str, Any]:
+    return {
+        "tables": ["products"],
+        "ds": night.ds.isoformat(),
+        "pairs": len(pairs.train),
+        "held_out": len(pairs.held),
+        "learnt_from": learnt_from,
+        "code": files.code_hash(),
+        "start": _name(start),
+    }
+
+
+def _note(
+    row: dict[str, Any], pairs: Pairs, exams: Sequence[Exam], texts: list[list[str]], losses: list[float]
+) -> dict[str, Any]:
+    every = max(1, len(losses) // 50)
+    samples = [
+        {"product_id": pair.product_id, "language": e.language, "wrote": text, "person": pair.text}
+        for e, found in zip(exams, texts, strict=True)
+        for pair, text in list(zip(e.pairs, found, strict=True))[:4]
+    ]
+    return {
+        **{k: row[k] for k in ("version", "kind", "verdict", "why", "metrics", "baseline", "incumbent")},
+        "trained": True,
+        "pairs": len(pairs),
+        "cleaning": {k: m.as_json() for k, m in pairs.marks.items()},
+        "losses": [round(sum(losses[i : i + every]) / len(losses[i : i + every]), 4)
+                   for i in range(0, len(losses), every)],
+        "samples": samples,
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    main("train_writer")

@@ -1,0 +1,98 @@
+"""What both writer jobs read and keep: facts, the shop's lexicon, a writer's files in the lake."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from jobs.errors import BadInput
+from jobs.lake.store import Store
+from jobs.night import Night
+from models.writer.facts import Lexicon, read_facts
+from models.writer.rules import LANGUAGES, load_rules
+from models.writer.verify import Verifier
+from models.writer.writer import Writer
+
+MODEL = "writer"
+CARD = "card.json"
+FILES = ("weights.npz", "config.json", "tokenizer.json", "plan.json")
+FACTS = ("product_id", "title_en", "title_zh", "category", "brand", "attributes_en", "attributes_zh")
+
+
+def languages(night: Night) -> list[str]:
+    """The languages to write; `BadInput` for one that has no rules."""
+    for language in night.settings.languages:
+        if language not in LANGUAGES:
+            raise BadInput(
+                f"setting 'languages': there are no rules for '{language}'; use {', '.join(LANGUAGES)}, "
+                f"or add models/writer/rules/{language}.toml and its templates"
+            )
+    return list(dict.fromkeys(night.settings.languages))
+
+
+def rows(night: Night, columns: tuple[str, ...] = FACTS) -> Iterator[dict[str, Any]]:
+    """The products of the date, a batch at a time."""
+    for batch in night.batches("products", columns=list(columns)):
+        yield from batch.to_pylist()
+
+
+def verifiers(night: Night) -> dict[str, Verifier]:
+    """One verifier per language, each with the lexicon of the whole shop as of the date."""
+    return {
+        language: Verifier(language, Lexicon.build(read_facts(language, row) for row in rows(night)))
+        for language in languages(night)
+    }
+
+
+def location(version: str) -> str:
+    return f"models/{MODEL}/{version}"
+
+
+def save(store: Store, version: str, writer: Writer) -> None:
+    for name, data in writer.to_files().items():
+        store.write(f"{location(version)}/{name}", data)
+
+
+def load(store: Store, where: str) -> Writer | None:
+    """The writer kept there; None where its files are gone or of a kind that this code does not know."""
+    try:
+        return Writer.from_files({name: store.read(f"{where}/{name}") for name in FILES})
+    except (FileNotFoundError, LookupError, TypeError, ValueError):
+        return None
+
+
+def read_card(store: Store, version: str) -> dict[str, Any] | None:
+    try:
+        card: dict[str, Any] = json.loads(store.read(f"{location(version)}/{CARD}"))
+    except FileNotFoundError:
+        return None
+    return card
+
+
+def write_card(store: Store, version: str, card: dict[str, Any]) -> None:
+    """Written last: its presence says that the writer's files are whole."""
+    store.write(f"{location(version)}/{CARD}", json.dumps(card, sort_keys=True, ensure_ascii=False).encode())
+
+
+def code_hash() -> str:
+    """Hash of the code and rules that decide what is written: a change of a constant is a new version."""
+    folder = Path(__file__).resolve().parent.parent / "models" / "writer"
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("*.py")):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    for language in LANGUAGES:
+        digest.update(load_rules(language).digest.encode())
+    return digest.hexdigest()
+
+
+def share(key: str) -> float:
+    """A stable number in [0, 1) of a string."""
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big") / 2.0**64
+
+
+def sorted_counts(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items()))

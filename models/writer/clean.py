@@ -1,0 +1,216 @@
+"""Training data first: pairs whose text claims nothing beyond its attributes, with names and values as slots.
+
+A model that is taught unsupported claims writes them. So every sentence that a
+person wrote is held against the product's facts and the rules; what fails is
+left out and counted. Then each value that stands in the text verbatim becomes
+a placeholder, which is restored exactly (Wen et al. 2015, delexicalisation).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from models.writer.facts import Facts
+from models.writer.text import is_han, sentences, units
+from models.writer.verify import Brief, Verifier, covers
+
+# Texts beyond this are not shop copy, and would set the length of every batch.
+MAX_TEXT_CHARS = {"en": 600, "zh": 300}
+PLACEHOLDER = re.compile(r"⟦[^⟦⟧]*⟧")
+_FIRST_NUMBER = re.compile(r"\d[\d.,]*(?:\s?[a-zA-Z%°\u4e00-\u9fff]{1,3})?")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One training example: `source` as the encoder reads it, `target` with placeholders."""
+
+    product_id: str
+    language: str
+    source: Source
+    target: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the encoder is given: language, and an unordered set of (placeholder or name, value) pairs."""
+
+    language: str
+    pairs: tuple[tuple[str, str], ...]
+
+
+@dataclass
+class Marks:
+    """What cleaning found: pairs seen and kept, sentences dropped by the check that they failed."""
+
+    seen: int = 0
+    kept: int = 0
+    sentences: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "texts": self.seen,
+            "kept": self.kept,
+            "sentences": self.sentences,
+            "sentences_dropped": dict(sorted(self.dropped.items())),
+            "texts_refused": dict(sorted(self.refused.items())),
+        }
+
+
+def clean_text(text: str, brief: Brief, verifier: Verifier, marks: Marks) -> str:
+    """The text without its unsupported sentences, or "" where what is left is no description any more."""
+    marks.seen += 1
+    kept = []
+    for sentence in sentences(re.sub(r"\s+", " ", text).strip()):
+        marks.sentences += 1
+        verdict = verifier.supported(sentence, brief)
+        if verdict.ok:
+            kept.append(sentence)
+        else:
+            marks.dropped.update([next(iter(verdict.failed))])
+    left = "".join(kept).strip()
+    verdict = verifier.verify(left, brief)
+    if not verdict.ok or len(left) > MAX_TEXT_CHARS[verifier.language]:
+        marks.refused.update([next(iter(verdict.failed), "length")])
+        return ""
+    marks.kept += 1
+    return left
+
+
+def slot_values(brief: Brief) -> list[tuple[str, str]]:
+    """(placeholder, surface form) of a product, in the order in which they are looked for: longest first.
+
+    A value has two forms, as it stands and with a small first letter; a number inside a longer value has its
+    own. Forms that stand for two different slots are given to the first by name.
+    """
+    shown = brief.shown
+    named = [("name", shown.title), ("brand", shown.brand), ("kind", brief.kind)]
+    named += [(f"v:{name}", value) for name, value in shown.attributes]
+    found: dict[str, str] = {}
+    for slot, value in named:
+        if not value:
+            continue
+        found.setdefault(value, f"⟦{slot}⟧")
+        small = slot.replace("v:", "l:", 1) if slot.startswith("v:") else f"{slot}-small"
+        lowered = _small(value)
+        if lowered != value:
+            found.setdefault(lowered, f"⟦{small}⟧")
+        number = _FIRST_NUMBER.search(value)
+        if slot.startswith("v:") and number and number[0] != value:
+            found.setdefault(number[0].strip(), f"⟦n:{slot[2:]}⟧")
+    return sorted(((slot, form) for form, slot in found.items()), key=lambda s: (-len(s[1]), s[1]))
+
+
+def _small(value: str) -> str:
+    """The value as it stands in mid-sentence: words lose their capital, codes and acronyms keep it."""
+    return re.sub(r"\b([A-Z])([a-z]+)\b", lambda m: m[1].lower() + m[2], value)
+
+
+def delexicalise(text: str, brief: Brief) -> str:
+    """The text with placeholders; `restore` gives it back exactly, for any text without ⟦ or ⟧."""
+    done: list[tuple[str, bool]] = [(text, False)]  # pieces, and whether they are placeholders
+    for slot, form in slot_values(brief):
+        if form in text:
+            done = [
+                p for piece, fixed in done for p in (((piece, fixed),) if fixed else _cut(piece, form, slot))
+            ]
+    return "".join(piece for piece, _ in done)
+
+
+def _cut(text: str, form: str, slot: str) -> Iterator[tuple[str, bool]]:
+    """The text cut at each place where the form stands as whole words."""
+    start = 0
+    at = text.find(form)
+    while at >= 0:
+        end = at + len(form)
+        if not (at and _joined(text[at - 1], form[0])) and not (
+            end < len(text) and _joined(form[-1], text[end])
+        ):
+            yield text[start:at], False
+            yield slot, True
+            start = end
+        at = text.find(form, max(end, at + 1))
+    yield text[start:], False
+
+
+def _joined(a: str, b: str) -> bool:
+    """Whether two neighbouring characters belong to one word: Han characters never do."""
+    return a.isalnum() and b.isalnum() and not is_han(a) and not is_han(b)
+
+
+def restore(text: str, brief: Brief) -> str:
+    """Placeholders replaced by the product's own strings; one that the product has no value for stays."""
+    forms = dict(slot_values(brief))
+    return PLACEHOLDER.sub(lambda m: forms.get(m[0], m[0]), text)
+
+
+def make_pair(facts: Facts, text: str, verifier: Verifier, marks: Marks) -> Pair | None:
+    """A training pair, or None where the text is not usable.
+
+    The source holds only what the text says, so that the model learns to say all that it is given.
+    """
+    if "⟦" in text or "⟧" in text:
+        return None
+    brief = verifier.brief(facts)
+    kept = clean_text(text, brief, verifier, marks)
+    if not kept:
+        return None
+    return Pair(facts.product_id, facts.language, said(kept, brief), delexicalise(kept, brief), kept)
+
+
+def said(text: str, brief: Brief) -> Source:
+    """The part of the product's facts that a text mentions."""
+    found = units(text)
+    names = {n for n, v in brief.shown.attributes if covers(found, v)}
+    brand = bool(brief.shown.brand) and covers(found, brief.shown.brand)
+    return source(brief, names, brand)
+
+
+def source(brief: Brief, names: Iterable[str], brand: bool = True) -> Source:
+    """What the encoder reads of a product: its name and kind as words, and the chosen attributes."""
+    shown, wanted = brief.shown, set(names)
+    pairs = [("⟦name⟧", shown.title)] if shown.title else []
+    pairs += [("⟦kind⟧", brief.kind)] if brief.kind else []
+    pairs += [("⟦brand⟧", "")] if shown.brand and brand else []
+    pairs += [(f"⟦v:{n}⟧", v) for n, v in shown.attributes if n in wanted]
+    return Source(shown.language, tuple(pairs))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How often people mention each attribute, per language: what a new text is asked to say.
+
+    `mentions`: language → attribute name → share of the products with it whose text says it. `size`:
+    language → attributes in a usual text.
+    """
+
+    mentions: dict[str, dict[str, float]]
+    size: dict[str, int]
+
+    def choose(self, brief: Brief) -> list[str]:
+        """Names of the attributes to ask for: the ones people mention most, as many as they usually do."""
+        rates = self.mentions.get(brief.shown.language, {})
+        names = [n for n, _ in brief.slots if rates.get(n, 0.0) > 0.0]
+        ranked = sorted(names, key=lambda n: (-rates[n], n))
+        return ranked[: max(2, self.size.get(brief.shown.language, 4))]
+
+
+def make_plan(pairs: Sequence[Pair], briefs: Sequence[Brief]) -> Plan:
+    """The plan that the training pairs follow; `briefs[i]` belongs to `pairs[i]`."""
+    asked: Counter[tuple[str, str]] = Counter()
+    had: Counter[tuple[str, str]] = Counter()
+    sizes: dict[str, list[int]] = {}
+    for pair, brief in zip(pairs, briefs, strict=True):
+        names = [n.removeprefix("⟦v:").removesuffix("⟧") for n, _ in pair.source.pairs if n.startswith("⟦v:")]
+        asked.update((pair.language, n) for n in names)
+        had.update((pair.language, n) for n, _ in brief.shown.attributes)
+        sizes.setdefault(pair.language, []).append(len(names))
+    mentions: dict[str, dict[str, float]] = {}
+    for (language, name), count in sorted(had.items()):
+        mentions.setdefault(language, {})[name] = round(asked[language, name] / count, 6)
+    return Plan(mentions, {k: sorted(v)[len(v) // 2] for k, v in sorted(sizes.items())})

@@ -1,0 +1,223 @@
+"""The network: a pre-norm Transformer encoder-decoder in pure `keras.ops`.
+
+Vaswani et al. 2017; pre-norm: Xiong et al. 2020.
+
+Attributes are a set: a token has a position inside its pair only, the first
+encoder block looks inside pairs (so that a name is bound to its value), the
+others look everywhere. Output and input embeddings are one matrix.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from models.writer.encode import MAX_NAME_TOKENS, MAX_TARGET, Ints
+
+NEVER = -1e9
+KIND = "transformer encoder-decoder, attributes as a set, placeholders for values"
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes. `width` must be a multiple of `heads`."""
+
+    vocabulary: int
+    width: int = 96
+    hidden: int = 256
+    heads: int = 4
+    encoder_blocks: int = 2
+    decoder_blocks: int = 2
+    dropout: float = 0.1
+
+
+class Attention(keras.layers.Layer):  # type: ignore[misc]
+    """Multi-head attention whose keys and values can be made apart, and kept."""
+
+    def __init__(self, config: ModelConfig, name: str) -> None:
+        super().__init__(name=name)
+        self.heads, self.size = config.heads, config.width // config.heads
+        self.query, self.key, self.value, self.out = (
+            keras.layers.Dense(config.width, use_bias=False, name=f"{name}-{part}")
+            for part in ("query", "key", "value", "out")
+        )
+        for layer in (self.query, self.key, self.value, self.out):
+            layer.build((None, None, config.width))
+        self.built = True
+
+    def split(self, x: Any) -> Any:
+        """(batch, time, width) → (batch, heads, time, size)."""
+        batch, time = ops.shape(x)[0], ops.shape(x)[1]
+        return ops.transpose(ops.reshape(x, (batch, time, self.heads, self.size)), (0, 2, 1, 3))
+
+    def keys_values(self, x: Any) -> tuple[Any, Any]:
+        return self.split(self.key(x)), self.split(self.value(x))
+
+    def attend(self, x: Any, keys: Any, values: Any, mask: Any) -> Any:
+        """`x` (batch, time, width) looks at keys (batch, heads, n, size) where `mask` (…, time, n) is true."""
+        score = ops.matmul(self.split(self.query(x)), ops.transpose(keys, (0, 1, 3, 2))) * self.size**-0.5
+        weight = ops.softmax(ops.where(mask, score, NEVER), axis=-1)
+        mixed = ops.transpose(ops.matmul(weight, values), (0, 2, 1, 3))
+        return self.out(ops.reshape(mixed, (ops.shape(x)[0], ops.shape(x)[1], self.heads * self.size)))
+
+
+class FeedForward(keras.layers.Layer):  # type: ignore[misc]
+    """Two layers with a GELU between them."""
+
+    def __init__(self, config: ModelConfig, name: str) -> None:
+        super().__init__(name=name)
+        self.up = keras.layers.Dense(config.hidden, activation="gelu", name=f"{name}-up")
+        self.down = keras.layers.Dense(config.width, name=f"{name}-down")
+        self.up.build((None, None, config.width))
+        self.down.build((None, None, config.hidden))
+        self.built = True
+
+    def call(self, x: Any) -> Any:
+        return self.down(self.up(x))
+
+
+class Block(keras.layers.Layer):  # type: ignore[misc]
+    """A pre-norm block: self-attention, attention to the memory in a decoder, feed-forward."""
+
+    def __init__(self, config: ModelConfig, name: str, decoder: bool) -> None:
+        super().__init__(name=name)
+        self.attention = Attention(config, f"{name}-self")
+        self.cross = Attention(config, f"{name}-cross") if decoder else None
+        self.feed = FeedForward(config, f"{name}-feed")
+        self.norms = [
+            keras.layers.LayerNormalization(epsilon=1e-5, name=f"{name}-norm{i}")
+            for i in range(3 if decoder else 2)
+        ]
+        for norm in self.norms:
+            norm.build((None, None, config.width))
+        self.drop = keras.layers.Dropout(config.dropout)
+        self.built = True
+
+    def call(
+        self, x: Any, mask: Any, memory: Any = None, memory_mask: Any = None, training: bool = False
+    ) -> Any:
+        """`x` (batch, time, width); masks are true where attention may look."""
+        inner = self.norms[0](x)
+        keys, values = self.attention.keys_values(inner)
+        x = x + self.attention.attend(inner, keys, values, mask)
+        if self.cross is not None:
+            keys, values = self.cross.keys_values(memory)
+            x = x + self.cross.attend(self.norms[1](x), keys, values, memory_mask)
+        return x + self.drop(self.feed(self.norms[-1](x)), training=training)
+
+    def step(self, x: Any, cache: tuple[Any, Any], here: Any, mask: Any, memory: tuple[Any, Any, Any]) -> Any:
+        """One token per row: `x` (rows, 1, width). Returns the row's output and the caches with the token in.
+
+        `cache`: keys and values (rows, heads, places, size); `here` marks this token's place, `mask` the
+        places up to it. `memory`: keys, values and mask of the sources; its batch may be rows / beams.
+        """
+        inner = self.norms[0](x)
+        key, value = self.attention.keys_values(inner)
+        keys, values = ops.where(here, key, cache[0]), ops.where(here, value, cache[1])
+        x = x + self.attention.attend(inner, keys, values, mask)
+        wide = ops.reshape(self.norms[1](x), (ops.shape(memory[0])[0], -1, ops.shape(x)[-1]))
+        assert self.cross is not None, "only a decoder block runs token by token"
+        seen = self.cross.attend(wide, *memory)
+        x = x + ops.reshape(seen, ops.shape(x))
+        return x + self.feed(self.norms[2](x)), (keys, values)
+
+
+class Transformer(keras.Model):  # type: ignore[misc]
+    """Inputs `token`, `place`, `group` (batch, source length), `given` (batch, target length) → logits."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(name="writer")
+        self.config = config
+        scale = keras.initializers.RandomNormal(stddev=config.width**-0.5)
+        self.embedding = keras.layers.Embedding(config.vocabulary, config.width, scale, name="embedding")
+        self.places = keras.layers.Embedding(MAX_NAME_TOKENS + 1, config.width, scale, name="places")
+        self.times = keras.layers.Embedding(MAX_TARGET, config.width, scale, name="times")
+        self.encoder = [Block(config, f"encoder{i}", decoder=False) for i in range(config.encoder_blocks)]
+        self.decoder = [Block(config, f"decoder{i}", decoder=True) for i in range(config.decoder_blocks)]
+        self.last = [keras.layers.LayerNormalization(epsilon=1e-5, name=f"last{i}") for i in range(2)]
+        self.drop = keras.layers.Dropout(config.dropout)
+        for layer in (self.embedding, self.places, self.times):
+            layer.build((None, None))
+        for layer in self.last:
+            layer.build((None, None, config.width))
+        self.built = True
+
+    def encode(self, token: Any, place: Any, group: Any, training: bool = False) -> tuple[Any, Any]:
+        """The memory (batch, length, width), and its mask (batch, 1, 1, length)."""
+        x = self.embedding(token) * self.config.width**0.5 + self.places(place)
+        x = self.drop(x, training=training)
+        together = ops.equal(group[:, None, :, None], group[:, None, None, :])
+        everywhere = ops.greater(group, 0)[:, None, None, :]
+        for i, block in enumerate(self.encoder):
+            x = block(x, together if i == 0 else everywhere, training=training)
+        return self.last[0](x), everywhere
+
+    def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
+        memory, mask = self.encode(inputs["token"], inputs["place"], inputs["group"], training)
+        given = inputs["given"]
+        time = ops.arange(ops.shape(given)[1])
+        x = self.drop(self.embed_target(given, time), training=training)
+        causal = ops.greater_equal(time[:, None], time[None, :])[None, None]
+        for block in self.decoder:
+            x = block(x, causal, memory, mask, training=training)
+        return self.logits(x)
+
+    def embed_target(self, token: Any, time: Any) -> Any:
+        return self.embedding(token) * self.config.width**0.5 + self.times(time)
+
+    def logits(self, x: Any) -> Any:
+        return ops.matmul(self.last[1](x), ops.transpose(self.embedding.embeddings))
+
+
+def inputs(sources: Any, given: Ints) -> dict[str, Ints]:
+    return {"token": sources.token, "place": sources.place, "group": sources.group, "given": given}
+
+
+def to_files(model: Transformer) -> dict[str, bytes]:
+    """Weights as npz by variable path (never pickled), sizes as JSON; equal weights give equal bytes."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **{v.path: ops.convert_to_numpy(v) for v in _variables(model)})
+    return {"weights.npz": buffer.getvalue(), "config.json": json.dumps(asdict(model.config)).encode()}
+
+
+def from_files(files: dict[str, bytes]) -> Transformer:
+    model = Transformer(ModelConfig(**json.loads(files["config.json"])))
+    load_weights(model, files)
+    return model
+
+
+def load_weights(model: Transformer, files: dict[str, bytes]) -> None:
+    """Set the weights from files of `to_files`; `ValueError` where they are of another model."""
+    with np.load(io.BytesIO(files["weights.npz"]), allow_pickle=False) as stored:
+        variables = _variables(model)
+        if set(stored.files) != {v.path for v in variables}:
+            raise ValueError("the stored weights are of another model")
+        for variable in variables:
+            variable.assign(stored[variable.path])
+
+
+def _variables(model: Transformer) -> list[Any]:
+    found = sorted(model.trainable_variables, key=lambda v: str(v.path))
+    # Layers built in a constructor do not carry their parent's name: each needs a full one of its own.
+    if len({v.path for v in found}) != len(found):
+        raise AssertionError("two variables share a path: one would overwrite the other when stored")
+    return found
+
+
+def compiled(function: Any) -> Any:
+    """The function as a graph of the backend in use."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function, reduce_retracing=True)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    return function

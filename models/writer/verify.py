@@ -1,0 +1,290 @@
+"""Is a text true of its product, and may it be said? Every text is asked, whoever wrote it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from models.writer.facts import Evidence, Facts, Lexicon, parts
+from models.writer.rules import Rules, load_rules
+from models.writer.text import is_han, is_latin, normalise, numbers, units
+
+# Characters; a listing of all that a template shows stays under the upper bound.
+LENGTH = {"en": (10, 1200), "zh": (4, 800)}
+# A text names at least so many attributes, where the product has as many.
+MIN_ATTRIBUTES = 2
+MAX_VALUE_CHARS = 60
+MAX_VALUE_WORDS = 9
+MAX_TITLE_CHARS = 160
+# Strings whose judgement is remembered; a shop's values repeat.
+MAX_KNOWN = 200_000
+# Units of the longest run that may stand in a text twice.
+REPEAT = {"en": 4, "zh": 6}
+_CLAUSE_END = re.compile(r"[,;:!?\u3002\u3001](?!\d)|\.(?=\s|$)")
+_TWICE = re.compile(r"(?<![^\W_])([^\W\d_]{2,}) \1(?![^\W_])")
+_LEFTOVER = re.compile("[\u27e6\u27e7\ufffd]|<unk>|\\[unk\\]")
+# What a program prints for a missing value; a bread may be called so.
+_MISSING = re.compile(r"\b(?:undefined|nan|null)\b")
+
+Check = Callable[["Verifier", str, "Brief"], str]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`checks`: check → "" where it holds, else what failed, in words."""
+
+    checks: dict[str, str]
+
+    @property
+    def ok(self) -> bool:
+        return not any(self.checks.values())
+
+    @property
+    def failed(self) -> dict[str, str]:
+        return {name: why for name, why in self.checks.items() if why}
+
+    def as_json(self) -> dict[str, bool | str]:
+        return {name: why or True for name, why in self.checks.items()}
+
+
+@dataclass(frozen=True)
+class Brief:
+    """What a text should say (`shown`: the facts fit to be printed) and may lean on (`evidence`: all)."""
+
+    shown: Facts
+    evidence: Evidence
+
+    @cached_property
+    def slots(self) -> tuple[tuple[str, str], ...]:
+        """The attributes to cover: those that the title does not say already, each value once."""
+        seen = [units(self.shown.title)]
+        kept = []
+        for name, value in self.shown.attributes:
+            found = units(value)
+            if not any(contains(text, found) for text in seen):
+                kept.append((name, value))
+                seen.append(found)
+        return tuple(kept)
+
+    @cached_property
+    def kind(self) -> str:
+        """What the product is, in the language of the text: the category's last level, else the title's noun.
+
+        The noun is taken to be the last run of the title that is neither brand nor attribute value.
+        """
+        category = self.shown.category[-1] if self.shown.category else ""
+        if category and any(map(is_han, units(category))) == (self.shown.language == "zh"):
+            return category
+        runs = [
+            r for r in self._title_runs if (sum(map(is_han, units(r))) >= 2) == (self.shown.language == "zh")
+        ]
+        return runs[-1] if runs else ""
+
+    @cached_property
+    def _title_runs(self) -> list[str]:
+        """What is left of the title without the brand and the attribute values."""
+        left = self.shown.title
+        known = {self.shown.brand, *(v for _, v in self.shown.attributes)}
+        # Chinese ties a value to the noun by a character of the attribute's name: 风格 运动 makes 运动风.
+        known |= {v + c for n, v in self.shown.attributes for c in n if is_han(c) and is_han(v[-1])}
+        for value in sorted(known - {""}, key=lambda v: (-len(v), v)):
+            left = left.replace(value, "\n")
+        runs = re.split(r"[\s,;:()\uff0c\uff1b\u3001/-]+", left)
+        return [r for r in runs if len(r) >= (2 if is_han(r[:1]) else 3)]
+
+    def named_in(self, text: tuple[str, ...]) -> bool:
+        """Whether the units name the product: its category, its noun, or most of its title."""
+        names = [n for n in (self.shown.title, *self.shown.category[-1:], self.kind) if n]
+        return not names or any(_mostly(text, units(n)) for n in names)
+
+
+def contains(text: tuple[str, ...], phrase: tuple[str, ...]) -> bool:
+    """Whether the units stand in the text in this order, side by side."""
+    if not phrase:
+        return True
+    n, first = len(phrase), phrase[0]
+    return any(text[i] == first and text[i : i + n] == phrase for i in range(len(text) - n + 1))
+
+
+def _mostly(text: tuple[str, ...], name: tuple[str, ...]) -> bool:
+    """A name may be shortened by whoever writes: most of its units are enough."""
+    return contains(text, name) or (len(name) > 2 and 5 * sum(u in text for u in name) >= 3 * len(name))
+
+
+def covers(text: tuple[str, ...], value: str) -> bool:
+    """Whether the text says the value: as it stands, or all its words where it has several."""
+    wanted = units(value)
+    if contains(text, wanted):
+        return True
+    return len(wanted) > 1 and not any(is_han(u) for u in wanted) and set(wanted) <= set(text)
+
+
+class Verifier:
+    """Judges texts of one language against the rules, a product's facts and the shop's lexicon."""
+
+    def __init__(self, language: str, lexicon: Lexicon) -> None:
+        self.language = language
+        self.lexicon = lexicon
+        self.rules: Rules = load_rules(language)
+        self._known: dict[tuple[str, int], bool] = {}
+
+    def brief(self, facts: Facts) -> Brief:
+        """The facts as a text needs them; what is not fit to be printed is left out of `shown`."""
+        evidence = Evidence(facts)
+        shown = replace(
+            facts,
+            title=facts.title if self.printable(facts.title, MAX_TITLE_CHARS) else "",
+            brand=facts.brand if self.printable(facts.brand) else "",
+            category=tuple(c for c in facts.category if self.printable(c)),
+            attributes=tuple((n, v) for n, v in facts.attributes if self.printable(n) and self.printable(v)),
+        )
+        return Brief(shown, evidence)
+
+    def printable(self, text: str, chars: int = MAX_VALUE_CHARS) -> bool:
+        """Short, readable, and nothing that the rules forbid: a name or a value, not prose or markup."""
+        key = (text, chars)
+        if key not in self._known:
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            self._known[key] = self._printable(text, chars, MAX_VALUE_WORDS * chars // MAX_VALUE_CHARS)
+        return self._known[key]
+
+    def _printable(self, text: str, chars: int, words: int) -> bool:
+        if not text or len(text) > chars or sum(not is_han(u) for u in units(text)) > words:
+            return False
+        plain = normalise(text)
+        readable = any(c.isalnum() for c in plain) and not _LEFTOVER.search(plain)
+        # What needs proof in the attributes is proved by standing there: only the banned is left.
+        broken = (r.matches(plain) for r in self.rules.rules if r.severity == "banned")
+        return readable and not any(next(found, None) for found in broken)
+
+    def _broken(self, plain: str, evidence: Evidence, check: str) -> str:
+        for rule in self.rules.rules:
+            if rule.check == check:
+                for match in rule.matches(plain):
+                    if rule.severity == "banned" or not evidence.says(units(match)):
+                        return f"'{match.strip()}' ({rule.id})"
+        return ""
+
+    def verify(self, text: str, brief: Brief) -> Verdict:
+        """All checks on one text; each is named, so that a row can say what it passed."""
+        return Verdict({name: check(self, text, brief) for name, check in CHECKS.items()})
+
+    def supported(self, sentence: str, brief: Brief) -> Verdict:
+        """The checks that a single sentence can break by what it claims."""
+        return Verdict({name: CHECKS[name](self, sentence, brief) for name in CLAIM_CHECKS})
+
+    # -- the checks: "" or what is wrong -------------------------------------
+
+    def claims(self, text: str, brief: Brief) -> str:
+        return self._broken(normalise(text), brief.evidence, "claims")
+
+    def contacts(self, text: str, brief: Brief) -> str:
+        return self._broken(normalise(text), brief.evidence, "contacts")
+
+    def markup(self, text: str, brief: Brief) -> str:
+        return self._broken(normalise(text), brief.evidence, "markup")
+
+    def placeholders(self, text: str, brief: Brief) -> str:
+        plain = normalise(text)
+        found = _LEFTOVER.search(plain) or _MISSING.search(plain)
+        own = found is not None and bool(_MISSING.match(found[0])) and brief.evidence.says(units(found[0]))
+        return f"'{found[0]}' was left in" if found and not own else ""
+
+    def length(self, text: str, brief: Brief) -> str:
+        low, high = LENGTH[self.language]
+        size = len(text.strip())
+        return "" if low <= size <= high else f"{size} characters, not {low} to {high}"
+
+    def numbers(self, text: str, brief: Brief) -> str:
+        for number in numbers(text):
+            if not brief.evidence.states(number):
+                return f"'{' '.join(number).strip()}' is in no attribute"
+        return ""
+
+    def brands(self, text: str, brief: Brief) -> str:
+        for phrase in self.lexicon.brands_in(units(text)):
+            if brief.evidence.says(phrase):
+                continue
+            brand = self.lexicon.brands[phrase]
+            # A one-word brand may be a common word: only its capital tells them apart.
+            if len(phrase) > 1 or is_han(phrase[0]) or brand in text or brand.upper() in text:
+                return f"'{brand}' is another brand"
+        return ""
+
+    def values(self, text: str, brief: Brief) -> str:
+        clauses = (units(c) for c in _CLAUSE_END.split(normalise(text)))
+        for value in (v for clause in clauses for v in self.lexicon.found(clause)):
+            if not brief.evidence.says(value):
+                joiner = "" if is_han(value[0]) else " "
+                return f"'{joiner.join(value)}' is no value of this product"
+        return ""
+
+    def language_asked(self, text: str, brief: Brief) -> str:
+        """Judged on the words between the product's own strings: those may be in any language."""
+        rest = [u for u in _without_own(units(text), brief) if u and any(c.isalpha() for c in u)]
+        han = sum(is_han(u) for u in rest)
+        latin = sum(is_latin(u) and not is_han(u) for u in rest)
+        if han + latin < len(rest):
+            return "words of a third language"
+        if self.language == "zh":
+            return "" if han and han >= 2 * latin else "not Chinese"
+        return "" if latin and not han else "not English"
+
+    def coverage(self, text: str, brief: Brief) -> str:
+        found = units(text)
+        if not brief.named_in(found):
+            return "neither title nor category is named"
+        covered = sum(covers(found, v) for v in {v for _, v in brief.shown.attributes})
+        needed = min(MIN_ATTRIBUTES, len(brief.slots))
+        return "" if covered >= needed else f"{covered} attributes named, not {needed}"
+
+    def repetition(self, text: str, brief: Brief) -> str:
+        twice = _TWICE.search(normalise(text))
+        if twice and not brief.evidence.says(units(twice[0])):
+            return f"'{twice[1]}' twice in a row"
+        found = _without_own(units(text), brief)
+        size, seen = REPEAT[self.language], set()
+        for i in range(len(found) - size + 1):
+            gram = tuple(found[i : i + size])
+            if gram in seen and all(gram):
+                return f"'{' '.join(gram)}' stands twice"
+            seen.add(gram)
+        return ""
+
+
+CHECKS: dict[str, Check] = {
+    "language": Verifier.language_asked,
+    "numbers": Verifier.numbers,
+    "brands": Verifier.brands,
+    "values": Verifier.values,
+    "coverage": Verifier.coverage,
+    "claims": Verifier.claims,
+    "contacts": Verifier.contacts,
+    "markup": Verifier.markup,
+    "placeholders": Verifier.placeholders,
+    "length": Verifier.length,
+    "repetition": Verifier.repetition,
+}
+CLAIM_CHECKS = ("numbers", "brands", "values", "claims", "contacts", "markup", "placeholders")
+UNSUPPORTED = ("numbers", "brands", "values")
+
+
+def _without_own(text: tuple[str, ...], brief: Brief) -> list[str]:
+    """The text's units with "" where one of the product's own strings stands, longest first."""
+    left = list(text)
+    by_first: dict[str, list[tuple[str, ...]]] = {}
+    own = brief.evidence.own + [units(p) for n, v in brief.evidence.facts.attributes for p in (n, *parts(v))]
+    for phrase in own:
+        if phrase:
+            by_first.setdefault(phrase[0], []).append(phrase)
+    at = 0
+    while at < len(left):
+        fits = [p for p in by_first.get(left[at], ()) if tuple(left[at : at + len(p)]) == p]
+        size = max(map(len, fits), default=0)
+        if size:
+            left[at : at + size] = [""]
+        at += 1
+    return left

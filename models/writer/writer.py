@@ -1,0 +1,117 @@
+"""A trained writer: network, tokenizer and plan, from facts to candidate texts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.writer.clean import Plan, Source, restore, slot_values, source
+from models.writer.rules import LANGUAGES, load_rules
+from models.writer.tokenizer import BEGIN, PAD, Tokenizer
+from models.writer.verify import Brief
+
+if TYPE_CHECKING:
+    from models.writer.decode import Decoder
+    from models.writer.model import Transformer
+
+BATCH = 128
+
+
+class Writer:
+    """Loaded once; Keras is imported when the network is first asked for."""
+
+    def __init__(self, tokenizer: Tokenizer, plan: Plan, files: dict[str, bytes]) -> None:
+        self.tokenizer, self.plan, self._files = tokenizer, plan, files
+
+    @staticmethod
+    def of(model: Transformer, tokenizer: Tokenizer, plan: Plan) -> Writer:
+        from models.writer.model import to_files
+
+        return Writer(tokenizer, plan, to_files(model))
+
+    def to_files(self) -> dict[str, bytes]:
+        """Everything the writer is, by file name: weights as npz, the rest as JSON."""
+        plan = json.dumps(asdict(self.plan), ensure_ascii=False, sort_keys=True).encode()
+        return {**self._files, "tokenizer.json": self.tokenizer.to_json().encode(), "plan.json": plan}
+
+    @staticmethod
+    def from_files(files: dict[str, bytes]) -> Writer:
+        tokenizer = Tokenizer.from_json(files["tokenizer.json"].decode())
+        return Writer(tokenizer, Plan(**json.loads(files["plan.json"])), dict(files))
+
+    @cached_property
+    def model(self) -> Transformer:
+        from models.writer.model import from_files
+
+        return from_files(self._files)
+
+    @cached_property
+    def decoder(self) -> Decoder:
+        from models.writer.decode import Decoder
+
+        return Decoder(self.model)
+
+    def ask(self, brief: Brief) -> Source:
+        """What the network is given of a product: the attributes that people mention most."""
+        return source(brief, self.plan.choose(brief))
+
+    def candidates(
+        self, briefs: Sequence[Brief], track: Callable[[Iterator[Any]], Iterator[Any]] = iter
+    ) -> list[list[str]]:
+        """Texts for every product, best first, in the order given; all briefs are of one language."""
+        from models.writer.decode import Constraints, batches
+        from models.writer.encode import batch_sources, encode_source
+
+        if not briefs:
+            return []
+        phrases = self._banned(briefs[0].shown.language)
+        sources = [self.ask(b) for b in briefs]
+        lengths = [len(encode_source(s, self.tokenizer)) for s in sources]
+        texts: list[list[str]] = [[] for _ in briefs]
+        for chunk in track(batches(lengths, BATCH)):
+            # Always the same shape: a last, short batch is filled with its first product.
+            rows = chunk + [chunk[0]] * (BATCH - len(chunk))
+            allowed = np.stack([self._allowed(briefs[i]) for i in rows])
+            batch = batch_sources([sources[i] for i in rows], self.tokenizer)
+            found = self.decoder.search(batch, Constraints(allowed, phrases))
+            for i, beams in zip(chunk, found, strict=False):
+                written = (restore(self.tokenizer.decode(ids), briefs[i]).strip() for ids in beams)
+                texts[i] = list(dict.fromkeys(t for t in written if t))
+        return texts
+
+    def _allowed(self, brief: Brief) -> NDArray[np.bool_]:
+        """Words, and the placeholders that this product has a value for; no bytes, no control tokens."""
+        allowed = self._words.copy()
+        for slot, _ in slot_values(brief):
+            if slot in self._specials:
+                allowed[self._specials[slot]] = True
+        return allowed
+
+    @cached_property
+    def _specials(self) -> dict[str, int]:
+        return {s: self.tokenizer.special(s) for s in self.tokenizer.specials}
+
+    @cached_property
+    def _words(self) -> NDArray[np.bool_]:
+        words = np.ones(len(self.tokenizer), bool)
+        words[[PAD, BEGIN]] = False
+        words[list(self.tokenizer.byte_ids)] = False
+        words[list(self._specials.values())] = False
+        return words
+
+    def _banned(self, language: str) -> list[list[int]]:
+        """Banned phrases as the tokenizer cuts them: at the start of a text, and behind a space."""
+        assert language in LANGUAGES
+        found = {}
+        for phrase in load_rules(language).phrases():
+            for form in (phrase, phrase.capitalize(), f" {phrase}", f" {phrase.capitalize()}"):
+                ids = self.tokenizer.encode(form)
+                if not any(i in self.tokenizer.byte_ids for i in ids):
+                    found[tuple(ids)] = list(ids)
+        return list(found.values())
