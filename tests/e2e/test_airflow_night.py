@@ -1,0 +1,114 @@
+"""The whole night through Airflow, and what a person and a reader find afterwards."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.lake.registry import TABLES
+from jobs.night import Night
+from jobs.settings import ROOT
+from jobs.steps import STEPS
+from tests.e2e.conftest import SHOP_START, AirflowNight, Shop
+from tests.nights import published
+
+pytestmark = pytest.mark.e2e
+
+
+def cli(night: AirflowNight, *args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "jobs.cli", *args],
+        env=night.environment, cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_every_step_ran_and_every_table_is_published(airflow_night: AirflowNight) -> None:
+    summary = airflow_night.summary
+    assert {s["step"] for s in summary["steps"] if s["outcome"] == "done"} == {s.name for s in STEPS}
+
+    assert set(summary["rows"]) == {t.name for t in TABLES}
+    assert all(rows > 0 for rows in summary["rows"].values()), summary["rows"]
+    current = json.loads(Path(airflow_night.settings.lake, "current.json").read_text())
+    assert (current["run_id"], current["ds"]) == ("first", airflow_night.ds)
+    assert set(current["tables"]) == set(summary["rows"])
+    assert Path(summary["report"]).stat().st_size > 10_000
+
+
+def test_what_came_in_is_what_the_shop_made(airflow_night: AirflowNight, shop: Shop) -> None:
+    """Conservation, against the generator's own count of what it put in."""
+    night = Night(airflow_night.settings, date.fromisoformat(airflow_night.ds), "count")
+    night.pin()
+    rows = [r for r in night.read("intake", start=SHOP_START).to_pylist() if r["entity"] == "events"]
+    assert all(r["rows_in"] == r["good"] + r["quarantined"] + r["duplicates"] for r in rows)
+    total = {k: sum(r[k] for r in rows) for k in ("rows_in", "good", "quarantined", "duplicates", "late")}
+    made = shop.truth["events"]
+    assert total == {
+        "rows_in": made["rows"],
+        "good": made["clean"],
+        "quarantined": made["too_late"] + sum(made["bad"].values()),
+        "duplicates": made["duplicates"],
+        "late": made["late"],
+    }
+
+
+def test_every_shopper_has_a_list_and_every_product_copy(airflow_night: AirflowNight) -> None:
+    settings, ds = airflow_night.settings, airflow_night.ds
+    users = set(published(settings, "users", ds)["user_id"].to_pylist())
+    lists = published(settings, "recommendations", ds)
+    assert set(lists["user_id"].to_pylist()) == users
+    assert lists.num_rows == settings.top_k * len(users)
+    products = set(published(settings, "products", ds)["product_id"].to_pylist())
+    copy = published(settings, "product_descriptions", ds)
+    wanted = {(p, language) for p in products for language in settings.languages}
+    assert set(zip(copy["product_id"].to_pylist(), copy["language"].to_pylist(), strict=True)) == wanted
+
+
+def test_tables_as_json(airflow_night: AirflowNight) -> None:
+    listed: list[dict[str, Any]] = json.loads(cli(airflow_night, "tables", "--json").stdout)
+    assert {t["name"] for t in listed} == {t.name for t in TABLES}
+    for table in listed:
+        assert set(table) == {"name", "rows", "snapshot", "location"}
+        assert table["rows"] > 0
+    one = json.loads(cli(airflow_night, "tables", "recommendations", "--json").stdout)
+    assert {c["name"] for c in one["columns"]} >= {"user_id", "rank", "reason"}
+
+
+def test_show_is_readable(airflow_night: AirflowNight) -> None:
+    user = published(airflow_night.settings, "users", airflow_night.ds)["user_id"][0].as_py()
+    shown = cli(airflow_night, "show", "recommendations", "--user", user)
+    assert shown.returncode == 0
+    assert "reason" in shown.stdout
+    product = published(airflow_night.settings, "products", airflow_night.ds)["product_id"][0].as_py()
+    rows = json.loads(
+        cli(airflow_night, "show", "product_descriptions", "--product", product, "--json").stdout
+    )
+    assert [r["language"] for r in rows] == ["en", "zh"]
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["show", "recommendations", "--user", "nobody"], "has no row for user_id nobody"),
+        (["show", "recomendations"], "did you mean 'recommendations'?"),
+        (["show", "intake", "--user", "u"], "has no column user_id"),
+        (["rollback", "--run", "nope"], "the latest are: first"),
+        (["clean", "--ds", "tomorrow"], "give a date as YYYY-MM-DD"),
+        (["nightly"], "give the night's date with --ds"),
+        (["clean", "--ds", "2026-01-01", "--run-id", "first"], "is of 2026-01-24, not 2026-01-01"),
+        (["pin_inputs", "--ds", "2026-01-01", "--retrain", "maybe"], "use auto, always or never"),
+    ],
+)
+def test_a_wrong_request_is_one_line_and_exit_2(
+    airflow_night: AirflowNight, args: list[str], says: str
+) -> None:
+    done = cli(airflow_night, *args)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

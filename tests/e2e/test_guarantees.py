@@ -1,0 +1,94 @@
+"""What must always hold, on whole nights of the small shop: each test fails when its property is broken."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from jobs.errors import GateFailed
+from jobs.lake.store import Store
+from jobs.settings import Settings
+from tests.e2e.conftest import LAST_DAY, Shop, shop_settings
+from tests.nights import data_files, published, published_rows, run_night
+
+pytestmark = pytest.mark.e2e
+
+EARLY_DAY = "2026-01-20"
+
+
+@pytest.fixture(scope="module")
+def nights(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A lake with the last night published."""
+    settings = shop_settings(tmp_path_factory.mktemp("guarantees"), shop.raw)
+    run_night(settings, LAST_DAY, "one")
+    return settings
+
+
+def test_the_same_date_again_gives_the_same_rows(nights: Settings) -> None:
+    before = published_rows(nights, LAST_DAY)
+    run_night(nights, LAST_DAY, "two")
+    after = published_rows(nights, LAST_DAY)
+    for table, rows in before.items():
+        assert after[table] == rows, table
+
+
+def test_an_old_date_uses_nothing_later_and_touches_no_other_file(
+    nights: Settings, shop: Shop, tmp_path: Path
+) -> None:
+    """A backfilled night in a lake that knows the future equals the night of a shop that had no future yet."""
+    files = data_files(nights)
+    run_night(nights, EARLY_DAY, "backfill")
+    after = data_files(nights)
+    assert {path: after.get(path) for path in files} == files
+    past = tmp_path / "past"
+    past.mkdir()
+    for path in shop.raw.glob("*-2026-*"):
+        if path.stem[-10:] <= EARLY_DAY:
+            shutil.copy(path, past)
+    fresh = shop_settings(tmp_path, past)
+    run_night(fresh, EARLY_DAY, "fresh", until="publish")
+    for table in (
+        "products",
+        "user_features",
+        "item_features",
+        "user_profiles",
+        "recommendations",
+        "similar_items",
+    ):
+        known = published(nights, table, EARLY_DAY).to_pylist()
+        assert known == published(fresh, table, EARLY_DAY).to_pylist(), table
+
+
+def test_a_critical_failure_publishes_nothing(nights: Settings, shop: Shop, tmp_path: Path) -> None:
+    """A day whose rows are mostly bad stops before publish; readers keep the last good night."""
+    store = Store.of(nights)
+    before = json.loads(store.read("current.json"))
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    source = (shop.raw / f"events-{LAST_DAY}.csv").read_text().splitlines()
+    broken = [
+        source[0],
+        *(line.replace(",web,", ",web,").replace(LAST_DAY, "not a day") for line in source[1:]),
+    ]
+    (bad / "events-2026-01-25.csv").write_text("\n".join(broken) + "\n")
+    poisoned = nights.model_copy(
+        update={"sources": [nights.sources[0].model_copy(update={"files": [str(bad / "*.csv")]})]}
+    )
+    with pytest.raises(GateFailed):
+        run_night(poisoned, "2026-01-25", "poisoned")
+    assert json.loads(store.read("current.json")) == before
+    assert published(nights, "events_clean", "2026-01-25").num_rows == 0
+
+
+def test_every_table_carries_the_same_run(nights: Settings) -> None:
+    from jobs.lake.catalog import RUN_PROPERTY, LakeCatalog
+
+    store = Store.of(nights)
+    catalog = LakeCatalog(nights, store)
+    current = json.loads(store.read("current.json"))
+    assert current["tables"] == catalog.pointers()
+    runs = {catalog.open(m).properties[RUN_PROPERTY] for m in current["tables"].values()}
+    assert runs == {current["run_id"]}
