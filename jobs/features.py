@@ -102,7 +102,7 @@ def run(night: Night) -> dict[str, Any]:
         "user_profiles": user_profiles(events, products, users, ds),
     }
     try:
-        return {table: spark.stage(night, table, frame) for table, frame in frames.items()}
+        return {"rows": {table: spark.stage(night, table, frame) for table, frame in frames.items()}}
     finally:
         events.unpersist()
 

@@ -132,7 +132,7 @@ def test_run_reads_the_lake_once_and_stages_three_tables(make_night: MakeNight) 
     stage(night, "events_clean", [dict(zip(EVENTS.names, r, strict=True)) for r in rows], days)
     stage(night, "products", [{"product_id": "a", "price": 10.0, "first_seen": SEEN, "ds": DS}], [DS])
     stage(night, "users", [{"user_id": "u", "first_seen": SEEN, "ds": DS}], [DS])
-    assert run(night) == {"user_features": 1, "item_features": 1, "user_profiles": 1}
+    assert run(night) == {"rows": {"user_features": 1, "item_features": 1, "user_profiles": 1}}
     (user,) = night.read("user_features").to_pylist()
     assert (user["views"], user["purchases"], user["recency_days"], user["ds"]) == (1, 0, 11, DS)
     (item,) = night.read("item_features").to_pylist()
