@@ -30,7 +30,7 @@ def free_ports(count: int) -> list[int]:
         return [int(one.getsockname()[1]) for one in sockets]
 
 
-def _stop(process: subprocess.Popen[bytes], how: int = signal.SIGTERM) -> None:
+def stop(process: subprocess.Popen[bytes], how: int = signal.SIGTERM) -> None:
     process.send_signal(how)
     try:
         process.wait(timeout=15)
@@ -73,7 +73,7 @@ def postgres(folder: Path) -> Iterator[str]:
         yield f"postgresql+psycopg2://nightshelf@127.0.0.1:{port}/postgres"
     finally:
         # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients that forgot to close.
-        _stop(process, signal.SIGINT)
+        stop(process, signal.SIGINT)
 
 
 def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
@@ -189,7 +189,7 @@ def swift(base: Path) -> Iterator[str]:
         yield endpoint
     finally:
         for process in running:
-            _stop(process)
+            stop(process)
 
 
 def _wait_for_health(url: str) -> None:

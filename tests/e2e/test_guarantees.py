@@ -38,7 +38,7 @@ def test_the_same_date_again_gives_the_same_rows(nights: Settings) -> None:
 def test_an_old_date_uses_nothing_later_and_touches_no_other_file(
     nights: Settings, shop: Shop, tmp_path: Path
 ) -> None:
-    """A backfilled night in a lake that knows the future equals the night of a shop that had no future yet."""
+    """A backfilled night in a lake that knows the future equals that of a shop without one."""
     files = data_files(nights)
     run_night(nights, EARLY_DAY, "backfill")
     after = data_files(nights)

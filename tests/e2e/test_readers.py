@@ -46,7 +46,7 @@ def run_in(folder: Path, code: str, **environment: str) -> subprocess.CompletedP
 
 @pytest.fixture(scope="module")
 def home(airflow_night: AirflowNight, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which `var/lake` is the published lake, and DuckDB's extensions are installed from packages."""
+    """A folder in which `var/lake` is the published lake, with DuckDB's extensions in place."""
     folder = tmp_path_factory.mktemp("reader")
     (folder / "var").mkdir()
     (folder / "var" / "lake").symlink_to(airflow_night.settings.lake)
