@@ -110,7 +110,7 @@ def split(
 
 
 def conserve(days: Sequence[date], arrived: Counter[Key], went: Sequence[Count]) -> None:
-    """Rows in = good + quarantined + duplicates, for every source, entity and rebuilt day; else it is a bug."""
+    """Rows in = good + quarantined + duplicates, per source, entity and rebuilt day; else it is a bug."""
     out = Counter({(c.source, c.entity, c.ds): c.rows for c in went})
     wanted = set(days)
     for key in sorted({*arrived, *out}):

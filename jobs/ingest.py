@@ -36,7 +36,7 @@ def run(night: Night) -> dict[str, Any]:
 
 
 def deliveries(source: Source, night: Night, missing: list[str]) -> list[tuple[list[str], date | None]]:
-    """Files to look at, with their day of arrival; a pattern of the day that matches nothing goes to `missing`.
+    """Files to look at, with their day of arrival; a daily pattern without a file goes to `missing`.
 
     A shop that delivers nothing on one day is a matter for the checks of
     volume and freshness, which know its history; it does not stop the night here.

@@ -17,7 +17,7 @@ from jobs.errors import BadInput
 from jobs.intake.files import RawFile
 from jobs.intake.mapped import LANDING, Arrival, distinct_versions, landed_rows, sentence, values_of
 from jobs.intake.mapping import Entity, EntityName, Mapping, nearest
-from jobs.intake.raw import UNREADABLE, read_raw, reading
+from jobs.intake.raw import FILE, UNREADABLE, read_raw, reading
 from jobs.lake.store import Store
 from jobs.settings import Settings
 from jobs.spark import path
@@ -50,7 +50,9 @@ class Landed:
         if self.skipped:
             what += f"; {self.skipped:,} rows belong to no section of the mapping and were left out"
         if self.remapped:
-            what += f"; {self.remapped[0]} was landed with an earlier version of the mapping, and stays as it was"
+            what += (
+                f"; {self.remapped[0]} was landed with an earlier version of the mapping, and stays as it was"
+            )
         return what
 
 
@@ -89,6 +91,12 @@ class Batch:
         except BaseException:
             self._forget()
             raise
+        # Not undone on failure: a store may have written it and lost only its answer.
+        self._show(name, fingerprint, bodies)
+        return [self._landed(e, bodies[e], skipped.get(e, 0), remapped) for e in bodies]
+
+    def _show(self, name: str, fingerprint: str, bodies: dict[EntityName, Any]) -> None:
+        """Write the manifest: from here on the batch is there."""
         manifest = {
             "batch": name,
             "source": self.mapping.source,
@@ -97,11 +105,10 @@ class Batch:
             "entities": bodies,
         }
         key = f"landing/{self.mapping.source}/_batches/{name}.json"
-        self.store.write(key, json.dumps(manifest, sort_keys=True, default=str).encode())
-        return [self._landed(e, bodies[e], skipped.get(e, 0), remapped) for e in bodies]
+        self.store.write(key, json.dumps(manifest, sort_keys=True).encode())
 
     def _raw(self, entity: EntityName) -> DataFrame:
-        """The entity's raw rows; a row that cannot be told apart belongs to the first section that reads its file."""
+        """The entity's raw rows; an unreadable one belongs to the first section that reads its file."""
         part: Entity = getattr(self.mapping, entity)
         earlier = [e for e in self.files if list(self.files).index(e) < list(self.files).index(entity)]
         taken = {f.uri for e in earlier for f in self.files[e]}
@@ -121,9 +128,10 @@ class Batch:
 
     def _check_columns(self, entity: EntityName, part: Entity) -> None:
         """Every file has every column, not only some of them; JSON files are checked together."""
+        elsewhere = {*part.optional, FILE, *(("pos", "item") if part.explode else ())}
         for file in self.files[entity]:
             for key, column in part.columns.items():
-                if file.columns and column not in file.columns and column not in (*part.optional, "_file"):
+                if file.columns and column not in file.columns and column not in elsewhere:
                     raise BadInput(
                         f"{file.uri}: no column '{column}', which mapping {self.mapping.path} names as "
                         f"'{entity}.columns.{key}'; {nearest(column, file.columns)}"
@@ -136,8 +144,8 @@ class Batch:
                 self.spark.range(1).select(probe).collect()
             except PySparkException:
                 raise BadInput(
-                    f"mapping {self.mapping.path}: 'read.time_format': '{part.read.time_format}' is no datetime "
-                    "pattern of Spark; write it like dd/MM/yyyy HH:mm"
+                    f"mapping {self.mapping.path}: 'read.time_format': '{part.read.time_format}' is no "
+                    "datetime pattern of Spark; write it like dd/MM/yyyy HH:mm"
                 ) from None
 
     def _write_entity(self, entity: EntityName, rows: DataFrame, batch: str) -> dict[str, Any]:
@@ -177,7 +185,8 @@ class Batch:
                 f"mapping {self.mapping.path}: no row of {shown} has a readable '{entity}.{column}'; "
                 "map the right column, or set 'read.time_format'"
             )
-        return found["last"]
+        last: date | None = found["last"]
+        return last
 
     def _skipped(self, raws: dict[EntityName, DataFrame]) -> dict[EntityName, int]:
         """Raw rows that no section takes, counted under the first section that reads their file."""

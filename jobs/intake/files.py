@@ -72,7 +72,9 @@ def find_files(patterns: Iterable[str], settings: Settings) -> list[Found]:
     for pattern in patterns:
         here = _find(pattern, settings)
         if not here:
-            raise BadInput(f"'{pattern}': no such file; give a file, a folder, a glob in quotes, or s3://bucket/…")
+            raise BadInput(
+                f"'{pattern}': no such file; give a file, a folder, a glob in quotes, or s3://bucket/…"
+            )
         for file in here:
             if file.uri not in found or file.named:
                 found[file.uri] = file
@@ -187,7 +189,9 @@ def _check_text(file: Found, raw: _Hashing, read: Read) -> tuple[str, int]:
         try:
             block = stream.read(_BLOCK)
         except (EOFError, zlib.error) as error:
-            raise BadInput(f"{file.uri}: the gzip file is torn or damaged ({error}); fetch it again") from None
+            raise BadInput(
+                f"{file.uri}: the gzip file is torn or damaged ({error}); fetch it again"
+            ) from None
         except gzip.BadGzipFile:
             raise BadInput(f"{file.uri}: not a gzip file; rename it without .gz, or fetch it again") from None
         if not first:
@@ -197,8 +201,8 @@ def _check_text(file: Found, raw: _Hashing, read: Read) -> tuple[str, int]:
         except UnicodeDecodeError as error:
             line = lines + block[: error.start].count(b"\n")
             raise BadInput(
-                f"{file.uri}: near line {line}: not {read.encoding}; set encoding under [read] in the mapping, "
-                "such as cp1252 or gb18030"
+                f"{file.uri}: near line {line}: not {read.encoding}; set encoding under [read] in the "
+                "mapping, such as cp1252 or gb18030"
             ) from None
         if not block:
             break
@@ -214,7 +218,7 @@ def _refuse_binary(file: Found, block: bytes, read: Read) -> None:
     if block.startswith(b"\x1f\x8b"):
         raise BadInput(f"{file.uri}: looks like gzip; name it {file.name}.gz")
     if block.startswith(b"PAR1"):
-        raise BadInput(f"{file.uri}: is a Parquet file; set format = \"parquet\" under [read] in the mapping")
+        raise BadInput(f'{file.uri}: is a Parquet file; set format = "parquet" under [read] in the mapping')
     wide = codecs.lookup(read.encoding).name.startswith(("utf-16", "utf-32"))
     if b"\x00" in block and not wide:
         raise BadInput(f"{file.uri}: binary, not {read.format} text; give CSV, JSON Lines, JSON or Parquet")
@@ -236,10 +240,16 @@ def _csv_header(file: Found, first: str, read: Read) -> tuple[str, ...]:
 def _check_json_start(file: Found, first: str, read: Read) -> None:
     start = first.lstrip()[:1]
     if read.format == "jsonl" and start != "{":
-        hint = 'an array: set format = "json" under [read]' if start == "[" else "one JSON object per line is needed"
+        hint = (
+            'an array: set format = "json" under [read]'
+            if start == "["
+            else "one JSON object per line is needed"
+        )
         raise BadInput(f"{file.uri}: not JSON Lines: it starts with '{start}'; {hint}")
     if read.format == "json" and start not in ("{", "["):
-        raise BadInput(f"{file.uri}: not JSON: it starts with '{start}'; give one object keyed by id, or an array")
+        raise BadInput(
+            f"{file.uri}: not JSON: it starts with '{start}'; give one object keyed by id, or an array"
+        )
 
 
 def _parquet_columns(file: Found, fs: pafs.FileSystem, path: str) -> tuple[str, ...]:
@@ -247,4 +257,6 @@ def _parquet_columns(file: Found, fs: pafs.FileSystem, path: str) -> tuple[str, 
         with fs.open_input_file(path) as handle:
             return tuple(pq.read_schema(handle).names)
     except pa.ArrowException as error:
-        raise BadInput(f"{file.uri}: not a readable Parquet file ({str(error)[:120]}); fetch it again") from None
+        raise BadInput(
+            f"{file.uri}: not a readable Parquet file ({str(error)[:120]}); fetch it again"
+        ) from None

@@ -21,8 +21,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.errors import BadInput
-from jobs.intake.files import Found, RawFile, check_file, find_files, matches
 from jobs.intake.batch import Batch, Landed
+from jobs.intake.files import Found, RawFile, check_file, find_files, matches
 from jobs.intake.mapped import LANDING, file_date
 from jobs.intake.mapping import Entity, EntityName, Mapping, load_mapping
 from jobs.lake.store import Store
@@ -47,7 +47,9 @@ class Part:
 
 def manifests(store: Store, source: str = "") -> list[dict[str, Any]]:
     """Every landed batch, of one source or of all."""
-    keys = [k for k in store.list(f"landing/{source}".rstrip("/")) if "/_batches/" in k and k.endswith(".json")]
+    keys = [
+        k for k in store.list(f"landing/{source}".rstrip("/")) if "/_batches/" in k and k.endswith(".json")
+    ]
     with ThreadPoolExecutor(_READERS) as pool:
         return [json.loads(body) for body in pool.map(store.read, keys)]
 
@@ -73,9 +75,14 @@ def row_counts(found: Sequence[Part], horizon: date) -> Counter[tuple[str, Entit
 
 
 def landed(
-    spark: SparkSession, store: Store, found: Sequence[Part], entity: EntityName, days: Collection[date], horizon: date
+    spark: SparkSession,
+    store: Store,
+    found: Sequence[Part],
+    entity: EntityName,
+    days: Collection[date],
+    horizon: date,
 ) -> DataFrame:
-    """Landed rows of these days that had arrived by the horizon; only batches that hold such days are opened."""
+    """Landed rows of these days that had arrived by the horizon; other batches are not opened."""
     wanted = set(days)
     paths = [
         path(store.uri(part.folder))
@@ -109,7 +116,9 @@ def land(
     store = store or Store.of(settings)
     mapping = load_mapping(mapping_path)
     chosen = _choose(mapping, find_files(files, settings), files)
-    checked = {e: [check_file(f, part.read, settings) for f in chosen[e]] for e, part in mapping.entities().items()}
+    checked = {
+        e: [check_file(f, part.read, settings) for f in chosen[e]] for e, part in mapping.entities().items()
+    }
     for entity, part in mapping.entities().items():
         _check_dates(mapping, entity, part, checked[entity], arrived)
     known = _known(store, mapping.source)
@@ -133,9 +142,13 @@ def _choose(mapping: Mapping, found: list[Found], asked: Sequence[str]) -> dict[
     globs = ", ".join(f"{e}: '{part.files}'" for e, part in mapping.entities().items())
     for file in found:
         if file.named and not any(file in group for group in chosen.values()):
-            raise BadInput(f"{file.uri}: no section of mapping {mapping.path} takes a file of this name ({globs})")
+            raise BadInput(
+                f"{file.uri}: no section of mapping {mapping.path} takes a file of this name ({globs})"
+            )
     if not any(chosen.values()):
-        raise BadInput(f"'{asked[0] if asked else ''}': no file there that mapping {mapping.path} takes ({globs})")
+        raise BadInput(
+            f"'{asked[0] if asked else ''}': no file there that mapping {mapping.path} takes ({globs})"
+        )
     return chosen
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame
@@ -20,7 +21,8 @@ _ZONED = r":\d{2}(\.\d+)?\s*(Z|UTC|GMT|[+-]\d{1,2}(:?\d{2})?|[A-Za-z]+/\S+)$"
 # Spark also reads '12:30' as half past twelve today, and '2016' as a day: no time without its whole date.
 _DATED = r"^\d{4}-\d{1,2}-\d{1,2}([T ]|$)"
 _CLOCK = re.compile(
-    r"\b(current_date|current_timestamp|current_time|curdate|now|localtimestamp|unix_timestamp\s*\(\s*\))\b", re.I
+    r"\b(current_date|current_timestamp|current_time|curdate|now|localtimestamp|unix_timestamp\s*\(\s*\))\b",
+    re.I,
 )
 
 
@@ -67,7 +69,7 @@ def file_date(name: str, pattern: str) -> date | None:
 
 
 def values_of(mapping: Mapping, name: EntityName, raw: DataFrame) -> DataFrame:
-    """The contract's columns as text, `instant` (the row's own time, UTC), and the rules a row breaks already.
+    """The contract's columns as text, and the mapping's own rules that a row breaks.
 
     Raises `BadInput` for a column that no file has, or SQL that Spark refuses.
     """
@@ -102,7 +104,9 @@ def values_of(mapping: Mapping, name: EntityName, raw: DataFrame) -> DataFrame:
         for k in (*contract_columns(name), DAY)
     ]
     place = F.col("pos").cast("string") if entity.explode else F.lit("")
-    return frame.select(*columns, F.array_compact(F.array(*refused)).alias("broken"), place.alias("place"), RAW, FILE)
+    return frame.select(
+        *columns, F.array_compact(F.array(*refused)).alias("broken"), place.alias("place"), RAW, FILE
+    )
 
 
 def _clean(column: Column) -> Column:
@@ -200,17 +204,20 @@ class _Checker:
             kind = probe.schema[0].dataType
         except PySparkException as error:
             raise self._fail(key, sentence(error, frame.columns)) from None
-        plan = probe._jdf.queryExecution().analyzed()
-        by_row = plan.nodeName() == "Project" and plan.child().nodeName() == _root(frame)
+        plan = _plan(probe)
+        # One projection on the rows themselves; anything else looks beyond its row.
+        by_row = plan.nodeName() == "Project" and plan.child().sameResult(_plan(frame))
         if not by_row or not plan.deterministic():
-            raise self._fail(key, "must be made of one row alone: no aggregate, window, generator or random number")
+            raise self._fail(
+                key, "must be made of one row alone: no aggregate, window, generator or random number"
+            )
         if wanted is not None and not isinstance(kind, wanted):
             raise self._fail(key, f"gives {kind.simpleString()}, but {wanted.typeName()} is needed")
         return kind
 
 
-def _root(frame: DataFrame) -> str:
-    return str(frame._jdf.queryExecution().analyzed().nodeName())
+def _plan(frame: DataFrame) -> Any:
+    return frame._jdf.queryExecution().analyzed()
 
 
 def sentence(error: PySparkException, columns: list[str]) -> str:
@@ -221,5 +228,5 @@ def sentence(error: PySparkException, columns: list[str]) -> str:
         name = parts[-1] if parts else "?"
         known = [c for c in columns if c not in (RAW, UNREADABLE)]
         return f"the files have no column '{name}'; {nearest(name, known)}"
-    text = str(error).split("SQLSTATE")[0].split("\n")[0].strip()
+    text = str(error).strip().split("SQLSTATE")[0].split("\n")[0].strip()
     return re.sub(r"^\[[A-Z_.]+\]\s*", "", text)[:300] + "; see Spark's SQL reference"

@@ -106,12 +106,20 @@ class Entity(_Strict):
     """One entity of the contract, made from raw rows."""
 
     read: Read
-    files: str = Field(default="*", description="glob on the file's base name; files it does not match are not read")
+    files: str = Field(
+        default="*", description="glob on the file's base name; files it does not match are not read"
+    )
     columns: dict[str, str] = Field(default_factory=dict, description="contract column → raw column")
-    sql: dict[str, str] = Field(default_factory=dict, description="contract column → Spark SQL over raw columns")
+    sql: dict[str, str] = Field(
+        default_factory=dict, description="contract column → Spark SQL over raw columns"
+    )
     where: str = Field(default="", description="SQL: the raw rows that belong to this entity")
-    explode: str = Field(default="", description="SQL array; one row per element, as `item` at `pos` (from 0)")
-    refuse: dict[str, str] = Field(default_factory=dict, description="rule → SQL; TRUE sends the row to quarantine")
+    explode: str = Field(
+        default="", description="SQL array; one row per element, as `item` at `pos` (from 0)"
+    )
+    refuse: dict[str, str] = Field(
+        default_factory=dict, description="rule → SQL; TRUE sends the row to quarantine"
+    )
     optional: tuple[str, ...] = Field(default=(), description="raw columns that a file may lack")
 
 
@@ -146,7 +154,10 @@ def find_mapping(name: str | Path) -> Path:
         return shipped
     if not path.is_file():
         known = [p.stem for p in (ROOT / "mappings").glob("*.toml")]
-        raise BadInput(f"mapping '{name}': no such file; give a .toml file or a shipped name, {nearest(str(name), known)}")
+        raise BadInput(
+            f"mapping '{name}': no such file; give a .toml file or a shipped name; "
+            f"{nearest(str(name), known)}"
+        )
     return path
 
 
@@ -181,8 +192,8 @@ def _check_keys(path: Path, where: str, given: dict[str, Any], model: type[BaseM
 
 
 def _sentence(path: Path, error: ValidationError) -> str:
-    """The first thing that is wrong, as one sentence."""
-    first = error.errors()[0]
+    """The first thing that is wrong, as one sentence; unknown keys before what they leave missing."""
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     loc = [str(part) for part in first["loc"]]
     where = ".".join(loc)
     if first["type"] == "extra_forbidden":
@@ -199,24 +210,21 @@ def _sentence(path: Path, error: ValidationError) -> str:
 def _check(mapping: Mapping) -> None:
     """What the types cannot say: the contract's columns, each once, the required ones all there."""
     entities = mapping.entities()
+    here = f"mapping {mapping.path}"
     if not entities:
-        raise BadInput(f"mapping {mapping.path}: add a section [events], [products] or [users]")
+        raise BadInput(f"{here}: add a section [events], [products] or [users]")
     for name, entity in entities.items():
         known = mappable_columns(name)
         for part in ("columns", "sql"):
             for key in getattr(entity, part):
                 if key not in known:
-                    raise BadInput(f"mapping {mapping.path}: unknown key '{name}.{part}.{key}'; {nearest(key, known)}")
+                    raise BadInput(f"{here}: unknown key '{name}.{part}.{key}'; {nearest(key, known)}")
         twice = sorted(set(entity.columns) & set(entity.sql))
         if twice:
-            raise BadInput(f"mapping {mapping.path}: '{name}.{twice[0]}' is in both columns and sql; keep one")
+            raise BadInput(f"{here}: '{name}.{twice[0]}' is in both columns and sql; keep one")
         for key in REQUIRED[name]:
             if key not in entity.columns and key not in entity.sql:
-                raise BadInput(
-                    f"mapping {mapping.path}: [{name}] lacks '{key}'; add it to [{name}.columns] or [{name}.sql]"
-                )
+                raise BadInput(f"{here}: [{name}] lacks '{key}'; add it to [{name}.columns] or [{name}.sql]")
         for rule in entity.refuse:
             if not re.fullmatch(r"[a-z][a-z0-9_]*", rule):
-                raise BadInput(
-                    f"mapping {mapping.path}: '{name}.refuse.{rule}': name a rule with small letters, digits and '_'"
-                )
+                raise BadInput(f"{here}: '{name}.refuse.{rule}': use small letters, digits and '_'")

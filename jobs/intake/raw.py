@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import reduce
+from itertools import pairwise
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -24,6 +25,7 @@ RAW, UNREADABLE, FILE = "_raw", "_unreadable", "_file"
 _CORRUPT = "_corrupt"
 _RESERVED = {RAW, UNREADABLE, FILE, _CORRUPT}
 _MOST_KEYS = 2000
+_MAP = "map<string,string>"
 _CONF = {
     # Any charset the JVM knows; the default list has no Chinese one.
     "spark.sql.legacy.javaCharsets": "true",
@@ -34,7 +36,7 @@ _CONF = {
 
 @contextmanager
 def reading(spark: SparkSession) -> Iterator[None]:
-    """Settings for reading raw files; errors in a mapping's SQL are told once, by us, without stack traces."""
+    """Settings for reading raw files; errors in a mapping's SQL are told once, without stack traces."""
     before = {key: spark.conf.get(key, None) for key in _CONF}
     logger = logging.getLogger("SQLQueryContextLogger")
     was_disabled, logger.disabled = logger.disabled, True
@@ -121,7 +123,7 @@ def _json_lines(spark: SparkSession, paths: list[str], files: list[RawFile], rea
 def _json(spark: SparkSession, paths: list[str], files: list[RawFile], read: Read) -> DataFrame:
     """Files that are one object keyed by id, or one array, as rows; the id is the column `_key`."""
     whole = spark.read.text(paths, wholetext=True).select(F.col("value"), _file_name())
-    keyed = F.from_json("value", T.MapType(T.StringType(), T.StringType()))
+    keyed = F.from_json("value", _MAP)
     listed = F.from_json("value", T.ArrayType(T.StringType()))
     is_list = F.ltrim(F.col("value")).startswith("[")
     bad = whole.where(F.when(is_list, listed.isNull()).otherwise(keyed.isNull())).select(FILE).first()
@@ -138,12 +140,14 @@ def _json(spark: SparkSession, paths: list[str], files: list[RawFile], read: Rea
 
 def _from_json_rows(rows: DataFrame, extra: list[str], files: list[RawFile]) -> DataFrame:
     """One JSON object per row, its values as text: a nested value stays the JSON it was."""
-    as_map = F.from_json("_value", T.MapType(T.StringType(), T.StringType()))
+    as_map = F.from_json("_value", _MAP)
     found = rows.select(F.explode(F.map_keys(as_map)).alias("key")).distinct().limit(_MOST_KEYS + 1).collect()
     keys = sorted(r["key"] for r in found)
     if len(keys) > _MOST_KEYS:
-        raise BadInput(f"{files[0].uri}: more than {_MOST_KEYS} different keys; is it one object keyed by id?")
-    twice = [k for a, k in zip(keys, keys[1:], strict=False) if a.lower() == k.lower()]
+        raise BadInput(
+            f"{files[0].uri}: more than {_MOST_KEYS} different keys; is it one object keyed by id?"
+        )
+    twice = [k for a, k in pairwise(keys) if a.lower() == k.lower()]
     if twice:
         raise BadInput(f"{files[0].uri}: key '{twice[0]}' comes in two spellings of case; keep one")
     _refuse_reserved(files[0], keys)
@@ -168,7 +172,7 @@ def _with_key() -> Column:
 
 def _parquet(spark: SparkSession, paths: list[str], files: list[RawFile], read: Read) -> DataFrame:
     frame = spark.read.parquet(*paths)
-    fields = [f for f in frame.schema.fields]
+    fields = frame.schema.fields
     texts = [as_text(quoted(f.name), f.dataType).alias(f.name) for f in fields]
     return frame.select(
         *texts, F.to_json(F.struct(*texts)).alias(RAW), F.lit(False).alias(UNREADABLE), _file_name()

@@ -62,11 +62,13 @@ def split_events(landed: DataFrame, lookback_days: int) -> DataFrame:
 
 
 def split_versions(entity: EntityName, landed: DataFrame) -> DataFrame:
-    """Products or users with their `state`: of one day's versions, the one that most rows agree on is good."""
+    """Products or users with their `state`: good is the version of a day that most rows agree on."""
     merged = distinct_versions(entity, landed.select(*LANDING[entity].names))
     rows = judged(entity, merged)
     key = F.when(F.col("refused"), F.col("row_hash")).otherwise(F.col(_KEY[entity]))
-    order = Window.partitionBy("source", "ds", "refused", key).orderBy(F.desc("copies"), "row_hash", "arrived")
+    order = Window.partitionBy("source", "ds", "refused", key).orderBy(
+        F.desc("copies"), "row_hash", "arrived"
+    )
     return rows.withColumn("state", _state(F.row_number().over(order) > 1))
 
 
@@ -79,7 +81,9 @@ def as_of(entity: EntityName, rows: DataFrame, ds: date) -> DataFrame:
     """The latest good version of each product or user up to a date, and the day it was first seen."""
     key = _KEY[entity]
     columns = [c for c in contract_columns(entity) if c != key]
-    known = rows.where((F.col("state") == GOOD) & (F.col("ds") <= F.lit(ds)) & (F.col("arrived") <= F.lit(ds)))
+    known = rows.where(
+        (F.col("state") == GOOD) & (F.col("ds") <= F.lit(ds)) & (F.col("arrived") <= F.lit(ds))
+    )
     latest = F.max(F.struct("ds", "arrived", "copies", "row_hash", "source", *columns)).alias("latest")
     grouped = known.groupBy(key).agg(F.min("ds").alias("first_seen"), latest)
     return grouped.select(key, *[F.col(f"latest.{c}") for c in columns], "first_seen", F.lit(ds).alias("ds"))
@@ -87,7 +91,9 @@ def as_of(entity: EntityName, rows: DataFrame, ds: date) -> DataFrame:
 
 def known_users(mapped: DataFrame, events: DataFrame, ds: date) -> DataFrame:
     """Mapped users, and everyone who did something up to the date, with the day each was first seen."""
-    seen = events.where(F.col("user_id").isNotNull() & (F.col("ds") <= F.lit(ds)) & (F.col("arrived") <= F.lit(ds)))
+    seen = events.where(
+        F.col("user_id").isNotNull() & (F.col("ds") <= F.lit(ds)) & (F.col("arrived") <= F.lit(ds))
+    )
     active = seen.groupBy("user_id").agg(F.min("ds").alias("active_from"))
     first = F.least("first_seen", "active_from")
     joined = mapped.drop("ds").join(active, "user_id", "full_outer").withColumn("first_seen", first)
@@ -133,7 +139,9 @@ def broken_rules(entity: EntityName, rows: DataFrame) -> list[dict[str, object]]
     each = rows.where(F.col("state") == QUARANTINED).select(
         F.explode("broken").alias("rule"), "source", F.substring("example", 1, 300).alias("example"), "file"
     )
-    found = each.groupBy("source", "rule").agg(F.count("*").alias("rows"), F.min(F.struct("example", "file")).alias("e"))
+    found = each.groupBy("source", "rule").agg(
+        F.count("*").alias("rows"), F.min(F.struct("example", "file")).alias("e")
+    )
     listed = [
         {
             "source": r["source"],

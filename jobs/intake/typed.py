@@ -39,7 +39,10 @@ def typed(entity: EntityName, rows: DataFrame) -> DataFrame:
     table = BY_NAME[TABLE_OF[entity]]
     names = contract_columns(entity)
     kinds = {c.name: c.type for c in table.columns if c.name in names and not pa.types.is_string(c.type)}
-    bad = [F.when(F.col(n).isNotNull() & _cast(n, k).isNull(), F.lit(f"unreadable_{n}")) for n, k in kinds.items()]
+    bad = [
+        F.when(F.col(n).isNotNull() & _cast(n, k).isNull(), F.lit(f"unreadable_{n}"))
+        for n, k in kinds.items()
+    ]
     flags = F.array_compact(F.array(*bad)) if bad else F.array().cast("array<string>")
     rows = rows.withColumn("unreadable", flags)
     columns = {}
@@ -64,7 +67,9 @@ def judged(entity: EntityName, rows: DataFrame) -> DataFrame:
     rows = typed(entity, rows)
     critical = [r for r in row_rules(entity) if r.severity == "critical"]
     names = [F.when(F.expr(broken(r)), F.lit(r.name)) for r in critical]
-    landed = F.when(F.col("broken").isNull(), F.array().cast("array<string>")).otherwise(F.split("broken", ","))
+    landed = F.when(F.col("broken").isNull(), F.array().cast("array<string>")).otherwise(
+        F.split("broken", ",")
+    )
     every = F.concat(landed, F.col("unreadable"), F.array_compact(F.array(*names)))
     rows = rows.withColumn("broken", F.array_sort(F.array_distinct(every)))
     refused = F.size("broken") > 0

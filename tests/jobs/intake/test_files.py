@@ -1,0 +1,111 @@
+"""Files are found, hashed, and refused by name when they cannot be read to the end."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.errors import BadInput
+from jobs.intake.files import Found, RawFile, check_file, find_files
+from jobs.intake.mapping import Read
+from jobs.settings import Settings
+
+CSV = b"id,name\n1,x\n"
+
+
+def check(path: Path, settings: Settings, **read: object) -> RawFile:
+    return check_file(Found(str(path), True), Read(**read), settings)  # type: ignore[arg-type]
+
+
+def test_paths_folders_and_globs_find_each_file_once(tmp_path: Path, lake_settings: Settings) -> None:
+    for name in ("a 1.csv", "b[2].csv", "c.txt", "_SUCCESS", ".hidden.csv", "deep/d.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(CSV)
+
+    def names(*patterns: str) -> list[str]:
+        found = find_files([str(tmp_path / p) for p in patterns], lake_settings)
+        return [f.uri[len(str(tmp_path)) + 1 :] for f in found]
+
+    assert names("") == ["a 1.csv", "b[2].csv", "c.txt", "deep/d.csv"]
+    assert names("*.csv") == ["a 1.csv", "b[2].csv"]
+    assert names("**/*.csv") == ["a 1.csv", "b[2].csv", "deep/d.csv"]
+    assert names("[ab]*.csv", "a 1.csv", "b[2].csv") == ["a 1.csv", "b[2].csv"]
+    assert names("?.txt", "deep/*") == ["c.txt", "deep/d.csv"]
+
+
+def test_a_name_that_matches_nothing_is_told(tmp_path: Path, lake_settings: Settings) -> None:
+    with pytest.raises(BadInput, match=r"events-\*\.csv'.*no such file"):
+        find_files([str(tmp_path / "events-*.csv")], lake_settings)
+
+
+def test_the_header_survives_byte_order_mark_spaces_and_quotes(
+    tmp_path: Path, lake_settings: Settings
+) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes('\ufeff"id", name ,"a,b",\n1,2,3,4\n'.encode())
+    assert check(path, lake_settings).columns == ("id", "name", "a,b", "_column_4")
+
+
+def test_the_same_content_has_the_same_hash_and_its_size_is_unpacked(
+    tmp_path: Path, lake_settings: Settings
+) -> None:
+    for name in ("x.csv", "y.csv"):
+        (tmp_path / name).write_bytes(CSV)
+    packed = tmp_path / "z.csv.gz"
+    # Two members, as `cat a.gz b.gz` makes them.
+    packed.write_bytes(gzip.compress(CSV) + gzip.compress(b"2,y\n"))
+    first, second = (check(tmp_path / n, lake_settings) for n in ("x.csv", "y.csv"))
+    assert first.sha256 == second.sha256
+    assert check(packed, lake_settings).size == len(CSV) + 4
+
+
+TORN = gzip.compress(CSV * 1000)[:-20]
+DAMAGED = bytearray(gzip.compress(CSV * 1000))
+DAMAGED[-6] ^= 0xFF
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "read", "told"),
+    [
+        ("x.csv", b"", {}, "empty"),
+        ("x.csv.gz", gzip.compress(b""), {}, "empty"),
+        ("x.csv.gz", b"", {}, "empty"),
+        ("x.csv.gz", TORN, {}, "torn or damaged"),
+        ("x.csv.gz", bytes(DAMAGED), {}, "gzip"),
+        ("x.csv.gz", CSV, {}, "not a gzip file"),
+        ("x.csv", gzip.compress(CSV), {}, "name it x.csv.gz"),
+        ("x.csv", b"\x7fELF\x00\x01\x02", {}, "binary"),
+        ("x.csv", b"id\n1\nr\xe9sum\xe9\n", {}, "near line 3: not utf-8; set encoding"),
+        ("x.csv", b"id,Id\n1,2\n", {}, "column 'id' stands twice"),
+        ("x.csv", b"PAR1....", {}, 'format = "parquet"'),
+        ("x.jsonl", b'[{"a": 1}]', {"format": "jsonl"}, 'format = "json"'),
+        ("x.jsonl", b"a,b\n1,2\n", {"format": "jsonl"}, "not JSON Lines"),
+        ("x.json", b"hello", {"format": "json"}, "not JSON"),
+        ("x.parquet", b"PAR1 and no more", {"format": "parquet"}, "not a readable Parquet"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_name(
+    tmp_path: Path, lake_settings: Settings, name: str, data: bytes, read: dict[str, str], told: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(BadInput) as caught:
+        check(path, lake_settings, **read)
+    assert str(path) in str(caught.value)
+    assert told in str(caught.value)
+
+
+def test_other_encodings_are_read_when_the_mapping_says_so(tmp_path: Path, lake_settings: Settings) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes("名称,价\n茶,1\n".encode("gb18030"))
+    assert check(path, lake_settings, encoding="gb18030").columns == ("名称", "价")
+
+
+def test_parquet_tells_its_columns(tmp_path: Path, lake_settings: Settings) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"id": [1], "name": ["x"]}), path)
+    assert check(path, lake_settings, format="parquet").columns == ("id", "name")
