@@ -24,7 +24,7 @@ from jobs.night import Night
 from models.writer.facts import Facts, read_facts
 from models.writer.verify import Verifier
 from models.writer.write import Copy, write
-from models.writer.writer import BATCH, Writer
+from models.writer.writer import Writer
 
 TABLE = "product_descriptions"
 CHANNEL = "description"
@@ -74,7 +74,7 @@ class Desk:
             self.code,
             self.judges[facts.language].rules.digest,
         ]
-        return _sha([*from_facts, self.night.settings.seed, BATCH])
+        return _sha([*from_facts, self.night.settings.seed])
 
     def tasks(self, rows: Sequence[Row]) -> list[Task]:
         """What to do for a block's products, in every language."""
@@ -259,7 +259,7 @@ def _take_note(note: Row, row: Row, task: Task, copy: Copy | None) -> None:
         told = {k: row[k] for k in ("product_id", "language", "tier", "text", "model_version")}
         note["samples"].append({"kind": kind, **told, "checks": json.loads(row["checks"])})
     for text, verdict in copy.refused[:1] if copy else ():
-        note["failed"].update(verdict.failed)
+        note["failed"].update(list(verdict.failed))
         if len(note["refused"]) < REFUSED:
             about = {"product_id": row["product_id"], "language": row["language"], "published": row["tier"]}
             note["refused"].append({**about, "text": text, "why": verdict.failed})

@@ -203,7 +203,7 @@ def _fit(night: Night, pairs: Pairs, start: Writer | None) -> tuple[Writer, list
         start=start.to_files() if start else None,
         track=lambda items: night.track(items, "training the writer", steps),
     )
-    return Writer.of(model, tokenizer, plan), losses
+    return Writer.of(model, tokenizer, plan, (p.target for p in known)), losses
 
 
 def _loss(night: Night, writer: Writer, pairs: Pairs) -> float:

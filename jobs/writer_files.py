@@ -15,11 +15,10 @@ from jobs.night import Night
 from models.writer.facts import Lexicon, read_facts
 from models.writer.rules import LANGUAGES, load_rules
 from models.writer.verify import Verifier
-from models.writer.writer import Writer
+from models.writer.writer import FILES, Writer
 
 MODEL = "writer"
 CARD = "card.json"
-FILES = ("weights.npz", "config.json", "tokenizer.json", "plan.json")
 FACTS = ("product_id", "title_en", "title_zh", "category", "brand", "attributes_en", "attributes_zh")
 
 

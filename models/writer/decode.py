@@ -15,6 +15,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from models.writer.contexts import Contexts
 from models.writer.encode import MAX_TARGET, Ints, Sources
 from models.writer.model import NEVER, Transformer, compiled
 from models.writer.tokenizer import BEGIN, END, PAD
@@ -40,10 +41,14 @@ class Decoding:
 
 @dataclass(frozen=True)
 class Constraints:
-    """What may not be written. `allowed` (batch, vocabulary) is true where a product may use a token."""
+    """What may not be written. `allowed` (batch, vocabulary) is true where a product may use a token.
+
+    `contexts`: the surroundings that a placeholder may stand in; None: any.
+    """
 
     allowed: NDArray[np.bool_]
     phrases: Sequence[Sequence[int]]
+    contexts: Contexts | None = None
 
 
 class Decoder:
@@ -90,6 +95,8 @@ class Decoder:
         for time in range(self.decoding.max_length):
             caches = _grown(caches, time)
             barred = ~allowed | state.barred(constraints.phrases, allowed.shape[1])
+            if constraints.contexts is not None:
+                barred |= constraints.contexts.barred(state.tokens)
             if time == self.decoding.max_length - 1:
                 barred[:] = True
                 barred[:, END] = False
@@ -170,7 +177,8 @@ class _Beams:
         self.score = total[parents, picked]
         self.length, was_done = length[parents].astype(np.int32), self.done[parents]
         self.tokens = np.concatenate([self.tokens[parents], last[:, None]], axis=1)
-        self.done = was_done | (last == END)
+        # A hypothesis with nowhere to go is over too; `results` leaves it out.
+        self.done = was_done | (last == END) | (self.score < NEVER / 2)
         return parents, last
 
     def results(self) -> list[list[list[int]]]:

@@ -60,7 +60,7 @@ class Attention(keras.layers.Layer):  # type: ignore[misc]
         return self.split(self.key(x)), self.split(self.value(x))
 
     def attend(self, x: Any, keys: Any, values: Any, mask: Any) -> Any:
-        """`x` (batch, time, width) looks at keys (batch, heads, n, size) where `mask` (…, time, n) is true."""
+        """`x` (batch, time, width) looks at keys (batch, heads, n, size) where `mask` allows it."""
         score = ops.matmul(self.split(self.query(x)), ops.transpose(keys, (0, 1, 3, 2))) * self.size**-0.5
         weight = ops.softmax(ops.where(mask, score, NEVER), axis=-1)
         mixed = ops.transpose(ops.matmul(weight, values), (0, 2, 1, 3))

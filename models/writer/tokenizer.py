@@ -16,7 +16,7 @@ from models.writer.text import HAN
 PAD, BEGIN, END = 0, 1, 2
 _CONTROL = ("<pad>", "<begin>", "<end>")
 _BYTES = 256
-_PIECE = re.compile(rf"⟦[^⟦⟧]*⟧|[{HAN}]| ?(?:(?![{HAN}\d_])\w)+|\d| ?[^\w\s]|\s|.", re.DOTALL)
+_PIECE = re.compile(rf"⟦[^⟦⟧]*⟧|[{HAN}]| ?(?:(?![{HAN}\d_])\w)+|\d| ?[^\w\s⟦]|\s|.", re.DOTALL)
 
 
 class Tokenizer:

@@ -22,7 +22,7 @@ from models.writer.tokenizer import PAD, Tokenizer
 class Recipe:
     """AdamW with linear warm-up and decay; `warm_rate` is the peak from the weights of another model."""
 
-    rate: float = 2e-3
+    rate: float = 4e-3
     warm_rate: float = 1e-3
     warm_up: float = 0.1
     smoothing: float = 0.1

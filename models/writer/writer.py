@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.writer.clean import Plan, Source, restore, slot_values, source
+from models.writer.contexts import Contexts
 from models.writer.rules import LANGUAGES, load_rules
 from models.writer.tokenizer import BEGIN, PAD, Tokenizer
 from models.writer.verify import Brief
@@ -20,30 +21,42 @@ if TYPE_CHECKING:
     from models.writer.decode import Decoder
     from models.writer.model import Transformer
 
-BATCH = 128
+BATCHES = (16, 32, 64, 128)
+NETWORK_FILES = ("weights.npz", "config.json")
+FILES = (*NETWORK_FILES, "tokenizer.json", "plan.json", "contexts.json")
 
 
 class Writer:
     """Loaded once; Keras is imported when the network is first asked for."""
 
-    def __init__(self, tokenizer: Tokenizer, plan: Plan, files: dict[str, bytes]) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, plan: Plan, grams: Iterable[Sequence[int]], files: dict[str, bytes]
+    ) -> None:
         self.tokenizer, self.plan, self._files = tokenizer, plan, files
+        self.contexts = Contexts(grams, self._groups())
 
     @staticmethod
-    def of(model: Transformer, tokenizer: Tokenizer, plan: Plan) -> Writer:
+    def of(model: Transformer, tokenizer: Tokenizer, plan: Plan, targets: Iterable[str]) -> Writer:
+        """`targets`: the training texts with placeholders."""
         from models.writer.model import to_files
 
-        return Writer(tokenizer, plan, to_files(model))
+        writer = Writer(tokenizer, plan, [], to_files(model))
+        writer.contexts = Contexts.of((tokenizer.encode(t) for t in targets), writer.contexts.group)
+        return writer
 
     def to_files(self) -> dict[str, bytes]:
         """Everything the writer is, by file name: weights as npz, the rest as JSON."""
         plan = json.dumps(asdict(self.plan), ensure_ascii=False, sort_keys=True).encode()
-        return {**self._files, "tokenizer.json": self.tokenizer.to_json().encode(), "plan.json": plan}
+        contexts = json.dumps(self.contexts.grams).encode()
+        tokenizer = self.tokenizer.to_json().encode()
+        return {**self._files, "tokenizer.json": tokenizer, "plan.json": plan, "contexts.json": contexts}
 
     @staticmethod
     def from_files(files: dict[str, bytes]) -> Writer:
         tokenizer = Tokenizer.from_json(files["tokenizer.json"].decode())
-        return Writer(tokenizer, Plan(**json.loads(files["plan.json"])), dict(files))
+        network = {name: files[name] for name in NETWORK_FILES}
+        plan = Plan(**json.loads(files["plan.json"]))
+        return Writer(tokenizer, plan, json.loads(files["contexts.json"]), network)
 
     @cached_property
     def model(self) -> Transformer:
@@ -66,7 +79,7 @@ class Writer:
     ) -> list[list[str]]:
         """Texts for every product, best first, in the order given; all briefs are of one language."""
         from models.writer.decode import Constraints, batches
-        from models.writer.encode import batch_sources, encode_source
+        from models.writer.encode import batch_sources, encode_source, padded
 
         if not briefs:
             return []
@@ -74,16 +87,27 @@ class Writer:
         sources = [self.ask(b) for b in briefs]
         lengths = [len(encode_source(s, self.tokenizer)) for s in sources]
         texts: list[list[str]] = [[] for _ in briefs]
-        for chunk in track(batches(lengths, BATCH)):
-            # Always the same shape: a last, short batch is filled with its first product.
-            rows = chunk + [chunk[0]] * (BATCH - len(chunk))
+        for chunk in track(batches(lengths, BATCHES[-1])):
+            # Few shapes: a short batch is filled up with its first product.
+            rows = chunk + [chunk[0]] * (padded(len(chunk), BATCHES) - len(chunk))
             allowed = np.stack([self._allowed(briefs[i]) for i in rows])
             batch = batch_sources([sources[i] for i in rows], self.tokenizer)
-            found = self.decoder.search(batch, Constraints(allowed, phrases))
+            found = self.decoder.search(batch, Constraints(allowed, phrases, self.contexts))
             for i, beams in zip(chunk, found, strict=False):
-                written = (restore(self.tokenizer.decode(ids), briefs[i]).strip() for ids in beams)
+                # The beam that tells most of what was asked for comes first, then the likelier one.
+                told = sorted(beams, key=lambda ids: -len({self.contexts.group[t] for t in ids}))
+                written = (restore(self.tokenizer.decode(ids), briefs[i]).strip() for ids in told)
                 texts[i] = list(dict.fromkeys(t for t in written if t))
         return texts
+
+    def _groups(self) -> NDArray[np.int32]:
+        """0 for words, 1 for name, brand and kind, one number for all forms of an attribute's value."""
+        group = np.zeros(len(self.tokenizer), np.int32)
+        numbers: dict[str, int] = {}
+        for slot, token in self._specials.items():
+            name = slot[3:-1] if slot[1:3] in ("v:", "l:", "n:") else ""
+            group[token] = 2 + numbers.setdefault(name, len(numbers)) if name else 1
+        return group
 
     def _allowed(self, brief: Brief) -> NDArray[np.bool_]:
         """Words, and the placeholders that this product has a value for; no bytes, no control tokens."""

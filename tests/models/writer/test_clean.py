@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.writer.clean import Marks, Plan, delexicalise, make_pair, make_plan, restore, source
+from tests.models.writer.shop import LANGUAGES, ROWS, brief, facts, judge
+
+FORMS = [
+    "Lumo",
+    "red",
+    "Red",
+    "stoneware",
+    "350 ml",
+    "350",
+    "mug",
+    "Lumo red mug",
+    " ",
+    ".",
+    "redder",
+    "炻瓷",
+    "红色",
+    "马克杯",
+]
+
+
+@given(
+    st.lists(st.sampled_from(FORMS) | st.text(max_size=4), max_size=12).map("".join),
+    st.sampled_from(LANGUAGES),
+)
+def test_placeholders_are_restored_exactly(text: str, language: str) -> None:
+    text = text.replace("⟦", "").replace("⟧", "")
+    assert restore(delexicalise(text, brief(language)), brief(language)) == text
+
+
+def test_values_become_placeholders_as_whole_words() -> None:
+    found = delexicalise("A red mug by Lumo in redwood, holds 350 ml of stoneware.", brief("en"))
+    assert found == "A ⟦v:colour⟧ ⟦kind⟧ by ⟦brand⟧ in redwood, holds ⟦v:capacity⟧ of ⟦v:material⟧."
+    found = delexicalise("Lumo的这款马克杯是红色的，容量350ml。", brief("zh"))
+    assert found == "⟦brand⟧的这款⟦kind⟧是⟦v:颜色⟧的，容量⟦v:容量⟧。"
+
+
+def test_a_value_in_mid_sentence_keeps_its_small_letter() -> None:
+    row = ROWS[0] | {"attributes_en": json.dumps({"finish": "Matt Glaze", "code": "XR"})}
+    assert delexicalise("with matt glaze and XR", brief("en", row)) == "with ⟦l:finish⟧ and ⟦v:code⟧"
+    assert restore("with ⟦l:finish⟧", brief("en", row)) == "with matt glaze"
+
+
+def test_a_placeholder_without_a_value_stays_and_is_caught() -> None:
+    left = restore("A red stoneware mug in ⟦v:size⟧.", brief("en"))
+    assert "placeholders" in judge("en").verify(left, brief("en")).failed
+
+
+@pytest.mark.parametrize(
+    ("sentence", "check"),
+    [
+        ("It holds 500 ml.", "numbers"),
+        ("Like a North Ridge.", "brands"),
+        ("Lined with stainless steel.", "values"),
+        ("The best of its kind.", "claims"),
+        ("See www.lumo.com today.", "contacts"),
+        ("It is <b>bold</b>.", "markup"),
+    ],
+)
+def test_an_unsupported_sentence_is_not_learnt(sentence: str, check: str) -> None:
+    marks = Marks()
+    pair = make_pair(facts("en"), f"A red mug by Lumo. {sentence} Made of stoneware.", judge("en"), marks)
+    assert pair is not None
+    assert pair.text == "A red mug by Lumo. Made of stoneware."
+    assert marks.dropped == {check: 1}
+
+
+def test_a_text_with_nothing_left_is_refused() -> None:
+    marks = Marks()
+    assert make_pair(facts("en"), "The best mug. Now 20 % off.", judge("en"), marks) is None
+    assert make_pair(facts("en"), "A red ⟦v:colour⟧ mug of stoneware.", judge("en"), marks) is None
+    assert marks.refused.total() == 1
+
+
+def test_the_source_holds_only_what_the_text_says() -> None:
+    pair = make_pair(facts("en"), "A red mug made of stoneware.", judge("en"), Marks())
+    assert pair is not None
+    assert [n for n, _ in pair.source.pairs] == ["⟦name⟧", "⟦kind⟧", "⟦v:colour⟧", "⟦v:material⟧"]
+
+
+def test_the_plan_asks_for_what_people_mention() -> None:
+    texts = ["A red mug made of stoneware.", "A sky blue mug made of stoneware.", "A red mug for 350 ml."]
+    pairs = [make_pair(facts("en", r), t, judge("en"), Marks()) for r, t in zip(ROWS, texts, strict=False)]
+    kept = [p for p in pairs if p]
+    plan = make_plan(kept, [brief("en", r) for r in ROWS[:3]])
+    assert plan.mentions["en"] == {"capacity": 0.333333, "colour": 1.0, "material": 0.666667}
+    assert plan.size == {"en": 2}
+    # Colour stands in the title already, and still may be asked for only where the text must name it.
+    assert plan.choose(brief("en")) == ["material", "capacity"]
+
+
+def test_an_attribute_that_nobody_mentions_is_not_asked_for() -> None:
+    assert Plan({"en": {"material": 0.5}}, {"en": 5}).choose(brief("en")) == ["material"]
+    assert [n for n, _ in source(brief("en"), ["material"]).pairs] == [
+        "⟦name⟧",
+        "⟦kind⟧",
+        "⟦brand⟧",
+        "⟦v:material⟧",
+    ]

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.writer.text import clean_string, normalise, numbers, sentences, units
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Set of 6", [("6", "")]),
+        ("30 x 40 cm", [("30", "cm"), ("40", "cm")]),
+        ("1,000.50 g and 2.0 litres", [("1000.5", "g"), ("2", "l")]),
+        ("500毫升", [("500", "ml")]),
+        ("５００ＭＬ", [("500", "ml")]),
+        ("十二件装", [("12", "pc")]),
+        ("两百毫升", [("200", "ml")]),
+        ("five pieces", [("5", "")]),
+        ("USB3 and A5", [("usb3", "code"), ("a5", "code")]),
+        ("4K", [("4k", "code")]),
+        ("6 in the box", [("6", "")]),
+        ("one of a kind, 一款百搭", []),
+        ("٣ kg", [("3", "kg")]),
+    ],
+)
+def test_numbers_with_their_units(text: str, found: list[tuple[str, str]]) -> None:
+    assert numbers(text) == found
+
+
+def test_units_are_equal_for_equal_facts() -> None:
+    assert units("Stainless-Steel") == units("stainless steel")
+    assert units("mugs") == units("Mug")
+    assert units("不锈钢 杯") == tuple("不锈钢杯")
+    assert units("glass") == ("glass",)
+
+
+def test_hidden_marks_and_wide_letters_do_not_hide_a_phrase() -> None:
+    assert normalise("ＢＥＳＴ in\u200b the  world") == "best in the world"
+    assert normalise("最 好") == "最好"
+
+
+def test_a_decimal_point_ends_no_sentence() -> None:
+    text = "It is 2.5 cm wide. 你好。再见!"
+    assert sentences(text) == ["It is 2.5 cm wide. ", "你好。", "再见!"]
+
+
+@given(st.text())
+def test_sentences_join_to_the_text(text: str) -> None:
+    assert "".join(sentences(text)) == text
+
+
+@given(st.text(st.characters(codec=None)))
+def test_a_clean_string_can_be_stored(text: str) -> None:
+    cleaned = clean_string(text)
+    cleaned.encode()
+    assert cleaned == clean_string(cleaned)

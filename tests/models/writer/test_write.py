@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from models.writer.write import write
+from tests.models.writer.shop import brief, judge
+
+TRUE = "This red mug by Lumo is made of stoneware."
+FALSE = "This red mug is made of stainless steel, 350 ml."
+WORSE = "This mug is the best."
+
+
+@pytest.mark.parametrize(
+    ("candidates", "tier", "refused"),
+    [
+        ([TRUE, FALSE], "model", 0),
+        ([FALSE, TRUE], "retry", 1),
+        ([FALSE, WORSE], "template", 2),
+        ([], "template", 0),
+    ],
+)
+def test_the_first_true_candidate_or_a_template(candidates: list[str], tier: str, refused: int) -> None:
+    (copy,) = write([brief("en")], [candidates], judge("en"))
+    assert (copy.tier, len(copy.refused)) == (tier, refused)
+    assert copy.verdict.ok
+    assert judge("en").verify(copy.text, brief("en")).ok
+
+
+def test_checks_say_what_failed_in_the_last_refused_candidate() -> None:
+    retry, fallback, first = write([brief("en")] * 3, [[FALSE, TRUE], [FALSE, WORSE], [TRUE]], judge("en"))
+    assert retry.checks()["values"] == "'stainless steel' is no value of this product"
+    assert fallback.checks()["values"] is True
+    assert "en-superlative" in str(fallback.checks()["claims"])
+    assert set(first.checks().values()) == {True}
