@@ -14,6 +14,7 @@ from jobs.errors import GateFailed
 from jobs.lake.registry import BY_NAME, TABLES
 from jobs.night import Night
 from jobs.quality import Measure
+from jobs.spark import spark
 
 # `publish` stages its own tables after the audit, and checks them itself.
 AUDITED = tuple(t.name for t in TABLES if t.job not in ("publish", "audit"))
@@ -24,12 +25,12 @@ def run(night: Night) -> dict[str, Any]:
     inputs = _inputs_note(night)
     seen = {table: _metadata(night, table) for table in AUDITED}
     passed = {t for t, entry in inputs["tables"].items() if entry["metadata"] == seen[t]}
-    checks = Checks()
+    checks = Checks(spark(night.settings))
     checked, measures = _examine(night, checks, [t for t in AUDITED if t not in passed])
     earlier = [Measure(**m) for m in inputs["measures"]]
     stage_metrics(night, earlier + measures)
     seen["quality_metrics"] = _metadata(night, "quality_metrics")
-    checked += quality.check_table(night, checks, "quality_metrics")
+    checked += quality.check_tables(night, checks, ["quality_metrics"])
     docs = quality.push_docs(night, checks, "audit")
     note = quality.as_note(night, checked, measures, docs)
     for table in passed:
@@ -63,14 +64,11 @@ def _metadata(night: Night, table: str) -> str:
 def _examine(night: Night, checks: Checks, tables: list[str]) -> tuple[list[Checked], list[Measure]]:
     """Contracts and measures of the tables. What a person limited is not held against history."""
     past = quality.history(night)
-    checked: list[Checked] = []
-    measures: list[Measure] = []
-    for table in tables:
-        checked += quality.check_table(night, checks, table)
-        if BY_NAME[table].job == "clean" or quality.limited(night, table):
-            continue
-        frame, _ = quality.staged(night, table)
-        measures += quality.judged(night, table, quality.measure(frame, BY_NAME[table]), past)
+    checked = quality.check_tables(night, checks, tables)
+    # The inputs were measured by `check_inputs`.
+    held = [t for t in tables if BY_NAME[t].job != "clean" and not quality.limited(night, t)]
+    found = quality.measure({t: quality.staged(night, t) for t in held})
+    measures = [m for t, values in found.items() for m in quality.judged(night, t, values, past)]
     return checked, measures
 
 

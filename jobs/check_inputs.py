@@ -13,7 +13,7 @@ from jobs.cli import main
 from jobs.lake.registry import BY_NAME, TABLES
 from jobs.night import Night
 from jobs.quality import Measure
-from jobs.spark import read
+from jobs.spark import read, spark
 
 INPUTS = tuple(t.name for t in TABLES if t.job == "clean")
 
@@ -24,11 +24,12 @@ def run(night: Night, warning_share: float = 0.05, critical_share: float = 0.5) 
     `warning_share` and `critical_share` bound the share of refused rows of
     each source and entity.
     """
-    checks = Checks()
-    checked = [c for table in INPUTS for c in quality.check_table(night, checks, table)]
-    measures = _measures(night, warning_share, critical_share)
+    checks = Checks(spark(night.settings))
+    checked = quality.check_tables(night, checks, INPUTS)
+    measures, days = _measures(night, warning_share, critical_share)
     docs = quality.push_docs(night, checks, "inputs")
     note = quality.as_note(night, checked, measures, docs)
+    note["days"] = days
     night.note("quality_inputs", note)
     quality.gate("check_inputs", note)
     return {
@@ -39,7 +40,10 @@ def run(night: Night, warning_share: float = 0.05, critical_share: float = 0.5) 
     }
 
 
-def _measures(night: Night, warning_share: float, critical_share: float) -> list[Measure]:
+def _measures(
+    night: Night, warning_share: float, critical_share: float
+) -> tuple[list[Measure], dict[str, list[tuple[str, float]]]]:
+    """The inputs' measures, judged; and what the report draws: metric → (day, value) of the events."""
     past = quality.history(night)
     values, derived = _events(night)
     for metric, points in derived.items():
@@ -48,10 +52,11 @@ def _measures(night: Night, warning_share: float, critical_share: float) -> list
         published = {d for d, _ in known}
         known += [p for p in points if p[0] not in published]
     measures = quality.judged(night, "events_clean", values, past)
-    for table in ("products", "users"):
-        found = quality.measure(read(night, table), BY_NAME[table])
-        measures += quality.judged(night, table, found, past)
-    return measures + refused(night, warning_share, critical_share)
+    found = quality.measure({table: read(night, table) for table in ("products", "users")})
+    for table, numbers in found.items():
+        measures += quality.judged(night, table, numbers, past)
+    drawn = {m: [(d.isoformat(), v) for d, v in sorted(past["events_clean", m])] for m in derived}
+    return measures + refused(night, warning_share, critical_share), drawn
 
 
 def _events(night: Night) -> tuple[dict[str, float], dict[str, list[Point]]]:
@@ -96,19 +101,22 @@ def with_age(
 
 def refused(night: Night, warning: float, critical: float) -> list[Measure]:
     """The share of refused rows of each source and entity, of everything this run took in."""
-    from pyspark.sql import functions as F
-
-    frame, _ = quality.staged(night, "intake")
-    sums = frame.groupBy("source", "entity").agg(
-        F.sum("rows_in").alias("rows"), F.sum("quarantined").alias("bad")
-    )
+    record = night.staging.record("intake")
+    days = [date.fromisoformat(d) for d in record.partitions] if record else []
+    # One row a source, entity and day: small at any size of shop.
+    rows = night.read("intake", min(days), max(days)).to_pylist() if days else []
+    sums: dict[tuple[str, str], tuple[float, float]] = {}
+    for row in rows:
+        if row["ds"] in days:
+            total, bad = sums.get((row["source"], row["entity"]), (0.0, 0.0))
+            counts = (total + (row["rows_in"] or 0), bad + (row["quarantined"] or 0))
+            sums[row["source"], row["entity"]] = counts
     measures = []
-    for row in sums.orderBy("source", "entity").collect():
-        total, bad = float(row["rows"] or 0), float(row["bad"] or 0)
+    for (source, entity), (total, bad) in sorted(sums.items()):
         share = bad / total if total else 0.0
-        what = f"the share of refused {row['entity']} from {row['source']}"
+        what = f"the share of refused {entity} from {source}"
         found = judge_share(what, share, total, warning, critical)
-        metric = f"refused_share.{row['source']}.{row['entity']}"
+        metric = f"refused_share.{source}.{entity}"
         measures.append(Measure("intake", metric, share, found.status, found.detail))
     return measures
 

@@ -11,19 +11,22 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyspark.sql import DataFrame
+
 from expectations.anomaly import WEEKDAY_WINDOW_DAYS, Kind, Point, judge
 from expectations.contracts import Contract, Coverage, contract
-from expectations.suites import Checked, Checks
+from expectations.suites import FLOOR, Checked, Checks, Outcome
 from jobs.errors import GateFailed
 from jobs.lake.registry import BY_NAME, Table
 from jobs.night import Night
 from jobs.spark import path, read, spark, spark_schema
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import Column
 
 History = Mapping[tuple[str, str], Sequence[Point]]
 
@@ -61,27 +64,26 @@ class Measure:
 # Rules ------------------------------------------------------------------------------------------
 
 
-def staged(night: Night, table: str) -> tuple[DataFrame, int]:
-    """Exactly the files that this run staged of a table, and their rows."""
+def staged(night: Night, table: str) -> DataFrame:
+    """Exactly the files that this run staged of a table."""
     record = night.staging.record(table)
     if record is None:
         raise GateFailed(f"{table} is not staged in this run: run the step '{BY_NAME[table].job}' first")
     session = spark(night.settings)
     if not record.files:
-        return session.createDataFrame([], spark_schema(table)), 0
-    frame = session.read.schema(spark_schema(table)).parquet(*[path(f) for f in record.files])
-    return frame, record.rows
+        return session.createDataFrame([], spark_schema(table))
+    return session.read.schema(spark_schema(table)).parquet(*[path(f) for f in record.files])
 
 
-def check_table(night: Night, checks: Checks, table: str) -> list[Checked]:
-    """Hold a staged table against its contract: its rows first, then what it must cover."""
-    promise = contract(table, BY_NAME[table].key)
-    frame, rows = staged(night, table)
-    frame = _with_references(night, frame, promise)
-    done = [checks.run(table, frame, promise.rules, promise.min_rows, rows)]
-    for coverage in promise.coverages:
-        done.append(_check_coverage(night, checks, table, coverage))
-    return done
+def check_tables(night: Night, checks: Checks, tables: Sequence[str]) -> list[Checked]:
+    """Hold staged tables against their contracts: the rows of each, then what they must cover."""
+    promises = [contract(table, BY_NAME[table].key) for table in tables]
+    frames = [staged(night, table) for table in tables]
+    done = []
+    for promise, frame in zip(promises, frames, strict=True):
+        joined = _with_references(night, frame, promise)
+        done.append(checks.run(promise.table, joined, promise.rules, promise.min_rows))
+    return done + _check_coverages(night, checks, promises)
 
 
 def _with_references(night: Night, frame: DataFrame, promise: Contract) -> DataFrame:
@@ -95,8 +97,32 @@ def _with_references(night: Night, frame: DataFrame, promise: Contract) -> DataF
     return frame
 
 
-def _check_coverage(night: Night, checks: Checks, table: str, coverage: Coverage) -> Checked:
-    """One row for each key that must be there, marked `covered` where it is."""
+def _check_coverages(night: Night, checks: Checks, promises: Sequence[Contract]) -> list[Checked]:
+    """All coverages in one pass: each row is one key that must be there."""
+    from pyspark.sql import functions as F
+
+    todo = [(p.table, c) for p in promises for c in p.coverages]
+    if not todo:
+        return []
+    frames = [_wanted(night, t, c).withColumn("coverage", F.lit(c.rule.name)) for t, c in todo]
+    rules = []
+    for table, coverage in todo:
+        name = coverage.rule.name
+        predicate = f"coverage <> '{name}' OR coalesce({coverage.rule.predicate}, false)"
+        severity = "info" if limited(night, table) else coverage.rule.severity
+        rules.append(replace(coverage.rule, predicate=predicate, severity=severity))
+    checked = checks.run(f"coverage-of-{len(todo)}", reduce(DataFrame.unionByName, frames), rules)
+    owner = {c.rule.name: t for t, c in todo}
+    # What belongs to no single rule, such as an unreadable frame, is told of the first table.
+    grouped: dict[str, list[Outcome]] = defaultdict(list)
+    for outcome in checked.outcomes:
+        if outcome.rule != FLOOR or not outcome.ok:
+            grouped[owner.get(outcome.rule, todo[0][0])].append(outcome)
+    return [Checked(table, checked.rows, tuple(outcomes)) for table, outcomes in sorted(grouped.items())]
+
+
+def _wanted(night: Night, table: str, coverage: Coverage) -> DataFrame:
+    """One row for each key that must be in the table, its `covered` true where it is."""
     from pyspark.sql import functions as F
 
     wanted = read(night, coverage.of).select(F.col(coverage.of_key).alias(coverage.match))
@@ -105,12 +131,8 @@ def _check_coverage(night: Night, checks: Checks, table: str, coverage: Coverage
         languages = F.array(*[F.lit(x) for x in night.settings.languages])
         wanted = wanted.select("*", F.explode(languages).alias("language"))
         on.append("language")
-    there = staged(night, table)[0].select(*on).distinct().withColumn("covered", F.lit(True))
-    frame = wanted.join(there, on, "left")
-    rows = wanted.count()
-    rule = replace(coverage.rule, severity="info") if limited(night, table) else coverage.rule
-    name = f"{table}.{rule.name}"
-    return replace(checks.run(name, frame, (rule,), 0, rows), table=table)
+    there = staged(night, table).select(*on).distinct().withColumn("covered", F.lit(True))
+    return wanted.join(there, on, "left").select("covered")
 
 
 def limited(night: Night, table: str) -> bool:
@@ -124,10 +146,7 @@ def limited(night: Night, table: str) -> bool:
 
 
 def aggregates(spec: Table) -> dict[str, Column]:
-    """What is measured of a table, each an aggregate: all of them take one pass.
-
-    Distinct ids are estimated with HyperLogLog++ (1 % error, the same for the same rows).
-    """
+    """What is measured of a table, each an aggregate: all of them take one pass."""
     from pyspark.sql import functions as F
 
     measures = {"rows": F.count(F.lit(1)).cast("double")}
@@ -136,26 +155,37 @@ def aggregates(spec: Table) -> dict[str, Column]:
             is_null = F.col(column.name).isNull().cast("double")
             measures[f"null_share.{column.name}"] = F.avg(is_null)
         if column.name in _IDS and spec.name not in _IDS.values():
-            measures[_IDS[column.name]] = F.approx_count_distinct(column.name, 0.01).cast("double")
+            measures[_IDS[column.name]] = F.count_distinct(F.col(column.name)).cast("double")
     for name, sql in _EXTRA.get(spec.name, {}).items():
         measures[name] = F.expr(sql).cast("double")
     return measures
 
 
-def measure(frame: DataFrame, spec: Table) -> dict[str, float]:
-    """Metric → value of a frame; a measure of nothing, such as a share of no rows, is left out."""
-    columns = [c.alias(n) for n, c in aggregates(spec).items()]
-    return _known(frame.agg(*columns).first())
+def measure(frames: Mapping[str, DataFrame]) -> dict[str, dict[str, float]]:
+    """Table → metric → value, of all frames in one Spark job.
+
+    A measure of nothing, such as a share of no rows, is left out.
+    """
+    from pyspark.sql import functions as F
+
+    parts = []
+    for table, frame in frames.items():
+        measures = aggregates(BY_NAME[table])
+        one = frame.agg(*[c.alias(n) for n, c in measures.items()])
+        pairs = [x for n in measures for x in (F.lit(n), F.col(f"`{n}`"))]
+        parts.append(one.select(F.lit(table).alias("table"), F.create_map(*pairs).alias("values")))
+    found = reduce(DataFrame.unionAll, parts).collect() if parts else []
+    return {row["table"]: _known(row["values"]) for row in found}
 
 
 def measure_days(frame: DataFrame, spec: Table) -> dict[date, dict[str, float]]:
     """As `measure`, for each `ds` of the frame."""
     columns = [c.alias(n) for n, c in aggregates(spec).items()]
-    return {row["ds"]: _known(row) for row in frame.groupBy("ds").agg(*columns).collect()}
+    return {row["ds"]: _known(row.asDict()) for row in frame.groupBy("ds").agg(*columns).collect()}
 
 
-def _known(row: Any) -> dict[str, float]:
-    return {k: float(v) for k, v in row.asDict().items() if k != "ds" and v is not None}
+def _known(values: Mapping[str, Any]) -> dict[str, float]:
+    return {k: float(v) for k, v in values.items() if k != "ds" and v is not None}
 
 
 def kind_of(metric: str) -> Kind | None:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def checks() -> Checks:
-    return Checks()
+def checks(spark: SparkSession) -> Checks:
+    return Checks(spark)
 
 
 def frame(spark: SparkSession, table: str, rows: list[dict[str, Any]]) -> DataFrame:
@@ -36,8 +36,9 @@ def failed(checked: Checked) -> dict[str, int | None]:
 def test_good_rows_pass(spark: SparkSession, checks: Checks) -> None:
     rows = [good("products"), good("products", product_id="p2")]
     rules = (*row_rules("products"), key_unique(("product_id", "ds")))
-    checked = checks.run("good", frame(spark, "products", rows), rules, 1, 2)
+    checked = checks.run("good", frame(spark, "products", rows), rules, 1)
     assert checked.worst is None
+    assert checked.rows == 2
     assert len(checked.outcomes) == len(rules) + 1
 
 
@@ -47,14 +48,14 @@ def test_broken_rows_are_counted_and_the_worst_severity_tells(spark: SparkSessio
         good("products", product_id="p2", price=None),
         good("products", product_id="p3", price=None, category=None),
     ]
-    checked = checks.run("warn", frame(spark, "products", rows), row_rules("products"), 1, 3)
+    checked = checks.run("warn", frame(spark, "products", rows), row_rules("products"), 1)
     assert failed(checked) == {"price_present": 2, "category_present": 1}
     assert checked.worst == "warning"
     assert checked.sentences("critical") == []
     assert checked.sentences("warning") == ["warn: 2 rows break price_present (the product has a price)"]
 
     rows.append(good("products", product_id="p4", attributes_en="oops"))
-    checked = checks.run("crit", frame(spark, "products", rows), row_rules("products"), 1, 4)
+    checked = checks.run("crit", frame(spark, "products", rows), row_rules("products"), 1)
     assert checked.worst == "critical"
     assert failed(checked)["attributes_en_json"] == 1
 
@@ -70,19 +71,21 @@ def test_a_repeated_key_is_critical(spark: SparkSession, checks: Checks) -> None
 
 def test_an_empty_frame_fails_its_floor_and_passes_without_one(spark: SparkSession, checks: Checks) -> None:
     nothing = frame(spark, "users", [])
-    checked = checks.run("empty", nothing, row_rules("users"), 1, 0)
+    checked = checks.run("empty", nothing, row_rules("users"), 1)
     assert failed(checked) == {FLOOR: 0}
     assert checked.sentences("critical") == ["empty: 0 rows, where at least 1 must be"]
-    assert checks.run("may-be-empty", nothing, row_rules("users"), 0, 0).worst is None
+    checked = checks.run("may-be-empty", nothing, row_rules("users"), 0)
+    assert checked.worst is None
+    assert checked.rows == 0
 
 
 def test_what_cannot_be_evaluated_is_critical(spark: SparkSession, checks: Checks) -> None:
     rows = frame(spark, "users", [good("users")])
     absent = Rule("absent", "no_such_column > 0", "info", (), "never")
-    assert checks.run("absent", rows, (absent,), 1, 1).worst == "critical"
+    assert checks.run("absent", rows, (absent,), 1).worst == "critical"
     # Division by zero stops Spark only when it runs: inside Great Expectations.
-    raising = Rule("raises", "1 / length(substring(user_id, 1, 0)) > 0", "info", ("user_id",), "never")
-    checked = checks.run("raising", rows, (raising,), 1, 1)
+    raising = Rule("raises", "1 / length(substring(user_id, 1)) > 0", "info", ("user_id",), "never")
+    checked = checks.run("raising", rows, (raising,), 1)
     assert checked.worst == "critical"
     assert any("could not be checked" in s for s in checked.sentences("critical"))
 
@@ -95,14 +98,14 @@ def test_lists_are_ranked_without_gaps_or_repeats(spark: SparkSession, checks: C
     promise = contract("recommendations", ("user_id", "rank", "ds"))
     local = [r for r in promise.rules if not any(c.startswith("known_") for c in r.columns)]
     fine = ranked(("u1", 1, "a"), ("u1", 2, "b"), ("u2", 1, "a"))
-    checked = checks.run("ranks", frame(spark, "recommendations", fine), local, 1, 3)
+    checked = checks.run("ranks", frame(spark, "recommendations", fine), local, 1)
     assert failed(checked) == {}
     gap = ranked(("u3", 1, "a"), ("u3", 3, "b"))
     late_start = ranked(("u4", 2, "a"), ("u4", 3, "b"), ("u4", 4, "c"))
     repeated_product = ranked(("u5", 1, "a"), ("u5", 2, "a"), ("u5", 3, "b"))
     repeated_rank = ranked(("u6", 1, "a"), ("u6", 1, "b"))
     rows = fine + gap + late_start + repeated_product + repeated_rank
-    checked = checks.run("bad-ranks", frame(spark, "recommendations", rows), local, 1, len(rows))
+    checked = checks.run("bad-ranks", frame(spark, "recommendations", rows), local, 1)
     assert failed(checked) == {
         "ranks_without_gaps": 2 + 3 + 2,
         "product_id_once_per_list": 2,
@@ -122,9 +125,9 @@ def test_every_audited_table_has_a_contract_with_a_unique_key() -> None:
 
 
 def test_data_docs_show_counts_and_no_value(spark: SparkSession, tmp_path: Path) -> None:
-    own = Checks()
+    own = Checks(spark)
     rows = [good("users", user_id="very-private-person\u0007"), good("users", city="Private-Town" * 30)]
-    checked = own.run("users", frame(spark, "users", rows), row_rules("users"), 1, 2)
+    checked = own.run("users", frame(spark, "users", rows), row_rules("users"), 1)
     assert failed(checked) == {"user_id_well_formed": 1, "city_bounded": 1}
     index = own.build_docs(tmp_path / "docs")
     assert index.is_file()

@@ -1,0 +1,234 @@
+"""The run's page: whole after a good night, useful after a bad one, safe with hostile text."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from jobs import plots, report, report_parts
+from jobs.errors import GateFailed
+from jobs.lake.registry import BY_NAME
+from jobs.runner import run_step
+from tests.expectations.good_rows import DS, good
+from tests.jobs.small_lake import put
+
+if TYPE_CHECKING:
+    from jobs.night import Night
+
+EVIL = '<script>alert("x")</script>'
+
+INTAKE = {
+    "totals": {"rows_in": 12345, "good": 12000, "quarantined": 300, "duplicates": 45, "late": 7},
+    "sources": {"shop/events": {"rows_in": 12345, "good": 12000, "quarantined": 300, "duplicates": 45}},
+    "rules": [{"source": "shop", "entity": "events", "rule": "price_finite", "rows": 300}],
+    "days": ["2026-01-10"],
+}
+OUTCOME = {
+    "rule": "price_present",
+    "severity": "warning",
+    "ok": False,
+    "broken": 3,
+    "doc": "has a price",
+    "error": "",
+}
+CHECKED = {
+    "status": "warning",
+    "critical": [],
+    "warnings": ["products: 3 rows break price_present (has a price)"],
+    "tables": {"products": {"rows": 2400, "outcomes": [OUTCOME], "metadata": "m"}},
+    "measures": [],
+    "docs": "runs/test-2026-01-10/docs/inputs/index.html",
+    "days": {"rows": [["2026-01-08", 100.0], ["2026-01-09", 120.0]]},
+}
+MODEL = {
+    "verdict": "refused",
+    "why": "NDCG@10 0.1 is below popularity's 0.2; v0 stays in service",
+    "version": "v1",
+    "kind": "blend",
+    "metrics": {"ndcg@10": 0.1, "hr@10": 0.3},
+    "baseline": {"ndcg@10": 0.2, "hr@10": 0.4},
+    "incumbent": {"ndcg@10": 0.25},
+}
+SAMPLE = {
+    "shopper": 1,
+    "rows": [
+        {"rank": 1, "product_id": "p1", "title_en": EVIL, "title_zh": "马克杯", "reason": "You bought a mug",
+         "reason_zh": "您买过马克杯", "probability": 0.125, "source": "item_graph"},
+    ],
+}  # fmt: skip
+LISTS = {
+    "shoppers": 3000, "full_lists": 2999, "coverage": 0.88, "rows": 60000, "sources": {"item_graph": 1.0},
+    "exposure_deciles": [0.1] * 10, "samples": [SAMPLE],
+}  # fmt: skip
+COPY = {
+    "tiers": {"model.en": 5, "template.zh": 4},
+    "samples": [
+        {"kind": "model.en", "product_id": "p1", "language": "en", "tier": "model", "text": "A red mug.",
+         "checks": {"values": True, "brand": "Acme is missing"}},
+    ],
+    "refused": [
+        {"product_id": "p1", "language": "en", "published": "retry", "text": "A blue mug", "why": ["values"]},
+    ],
+}  # fmt: skip
+NOTES = {
+    "intake": INTAKE,
+    "quality_inputs": CHECKED,
+    "audit": {**CHECKED, "docs": "runs/test-2026-01-10/docs/audit/index.html", "warnings": []},
+    "recommender": MODEL,
+    "writer": {"trained": False, "why": "too few pairs", "version": None},
+    "recommendations": LISTS,
+    "descriptions": COPY,
+}
+
+
+class Page(HTMLParser):
+    """Tags that are open at the end, and every address that the page would load."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.loads: list[str] = []
+        self.tags: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        if tag not in {"meta", "br", "link", "img", "input"}:
+            self.open.append(tag)
+        self.loads += [v or "" for k, v in attrs if k in {"src", "href", "xlink:href", "srcset", "data"}]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.loads += [v or "" for k, v in attrs if k in {"src", "xlink:href", "href"}]
+
+
+def note_all(night: Night, **instead: Any) -> None:
+    for name, note in (NOTES | instead).items():
+        night.note(name, note)
+
+
+def page_of(night: Night) -> str:
+    run_step(night, "report", report.run)
+    return night.store.read(night.key("report.html")).decode()
+
+
+def step(night: Night, name: str, error: Exception | None = None) -> None:
+    def act(_: Night) -> dict[str, Any]:
+        if error:
+            raise error
+        return {}
+
+    if error:
+        with pytest.raises(type(error)):
+            run_step(night, name, act)
+    else:
+        run_step(night, name, act)
+
+
+def test_a_good_night_is_told_whole(night: Night) -> None:
+    step(night, "clean")
+    step(night, "publish")
+    note_all(night)
+    days = [DS - timedelta(days=n) for n in range(8)]
+    metric = {"table_name": "events_clean", "metric": "rows"}
+    put(night, "quality_metrics", [good("quality_metrics", ds=d, value=90.0, **metric) for d in days], days)
+    text = page_of(night)
+    for told in (
+        "Published", "All tables of the night became visible at once.", "12,345", "price_finite",
+        "products: 3 rows break price_present (has a price)", "docs/audit/index.html", "Events a day",
+        "8 nights on record", "v0 stays in service", "too few pairs", "2,999", "12.5%", "您买过马克杯",
+        "A red mug.", "Acme is missing", "A blue mug", "quality_metrics", "not passed",
+    ):  # fmt: skip
+        assert told in text, told
+    assert text.count("<svg") == 7
+    assert "did not run" in text  # of the steps that this test left out
+
+
+def test_the_page_is_well_formed_loads_nothing_and_escapes_everything(night: Night) -> None:
+    hostile = {**INTAKE, "rules": [{"source": EVIL, "entity": "events", "rule": EVIL, "rows": 1}]}
+    hostile["sources"] = {EVIL: INTAKE["sources"]["shop/events"]}
+    note_all(night, intake=hostile, recommender={**MODEL, "why": EVIL})
+    text = page_of(night)
+    page = Page(text)
+    assert page.open == []
+    assert "script" not in page.tags
+    outside = [a for a in page.loads if not a.startswith(("#", "docs/"))]
+    assert outside == []
+    assert "@import" not in text
+    assert not re.search(r"url\((?!#)", text)
+    assert "prefers-color-scheme: dark" in text
+    assert 'name="viewport"' in text
+
+
+def test_ids_of_pictures_do_not_clash(night: Night) -> None:
+    note_all(night)
+    ids = re.findall(r' id="([^"]+)"', page_of(night))
+    assert len(ids) == len(set(ids))
+
+
+def test_a_night_stopped_by_a_gate_says_where_and_what_is_missing(night: Night) -> None:
+    step(night, "clean")
+    night.note("intake", INTAKE)
+    step(night, "check_inputs", GateFailed("products: 3 rows break title_present. Nothing was published"))
+    text = page_of(night)
+    assert "Stopped by a gate" in text
+    assert "check_inputs: products: 3 rows break title_present" in text
+    assert "The step train_recommender did not run." in text
+    assert "The step describe did not run." in text
+    assert "12,345" in text
+
+
+def test_a_bug_and_a_night_without_any_step_are_told_too(night: Night) -> None:
+    assert "Not published" in page_of(night)
+    step(night, "features", ValueError("no such column"))
+    text = page_of(night)
+    assert "Failed" in text
+    assert "ValueError: no such column" in text
+
+
+def test_a_failure_after_publish_takes_nothing_back() -> None:
+    records = {
+        "publish": {"step": "publish", "outcome": "done"},
+        "describe": {"step": "describe", "outcome": "failed", "error": "late"},
+    }
+    assert report.verdict(records).word == "Published"
+
+
+def test_a_note_of_another_shape_costs_only_its_section(night: Night) -> None:
+    note_all(night, intake={"other": 1})
+    text = page_of(night)
+    assert "KeyError" in text
+    assert "12.5%" in text
+
+
+def test_baselines_may_stand_behind_their_names() -> None:
+    note = {"metrics": {"bleu": 40.0}, "baseline": {"template.bleu": 20.0, "nearest neighbour.bleu": 30.0}}
+    (_, writer) = report_parts.models(None, note)
+    assert writer["contenders"] == ["this night", "template", "nearest neighbour"]
+    assert writer["table"] == {"bleu": {"this night": 40.0, "template": 20.0, "nearest neighbour": 30.0}}
+
+
+def test_the_same_data_makes_the_same_picture() -> None:
+    points = [(date(2026, 1, d), float(d)) for d in range(1, 9)]
+    assert plots.lines({"a": points}, bad=points[:1]) == plots.lines({"a": points}, bad=points[:1])
+    assert "#010203" not in plots.lines({"a": points})
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(12345, "12,345"), (0.123456, "0.1235"), (None, "–"), (0.0, "0"), (True, "yes"), ("a", "a")],
+)
+def test_numbers_are_written_as_people_write_them(value: Any, text: str) -> None:
+    assert report_parts.number(value) == text
+
+
+def test_charts_name_tables_that_exist() -> None:
+    for _, wanted, _ in report_parts._CHARTS:
+        assert {table for table, _ in wanted} <= set(BY_NAME)
