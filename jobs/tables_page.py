@@ -17,7 +17,8 @@ date whole, in all tables at once. **Personal** columns are marked; `docs/run-bo
 def overview(tables: tuple[Table, ...] = TABLES) -> str:
     """The table of tables, as Markdown rows."""
     rows = (
-        f"| [`{t.name}`](#{t.name}) | {', '.join(t.key)} | {t.partition} | `{t.job}` | {t.doc} |" for t in tables
+        f"| [`{t.name}`](#{t.name}) | {', '.join(t.key)} | {t.partition} | `{t.job}` | {t.doc} |"
+        for t in tables
     )
     return "\n".join(rows) + "\n"
 

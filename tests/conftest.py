@@ -78,7 +78,11 @@ def s3_settings(s3_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setenv("NIGHTSHELF_CONFIG", str(tmp_path / "absent.toml"))
     bucket = f"shop-{uuid.uuid4().hex[:12]}"
-    keys = {"aws_access_key_id": "test:tester", "aws_secret_access_key": "testing", "region_name": "us-east-1"}
+    keys = {
+        "aws_access_key_id": "test:tester",
+        "aws_secret_access_key": "testing",
+        "region_name": "us-east-1",
+    }
     config = Config(s3={"addressing_style": "path"})
     boto3.client("s3", endpoint_url=s3_endpoint, config=config, **keys).create_bucket(Bucket=bucket)
     return load_settings(
