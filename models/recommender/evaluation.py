@@ -97,11 +97,12 @@ def _thin(users: Longs) -> Longs:
 
 def ndcg(model: Recommender, holdout: Holdout, k: int = AT) -> float:
     """Mean NDCG@10 over the holdout's buyers: what hyper-parameters are chosen by."""
-    table, _ = _per_buyer(model, holdout, 2 * k)
+    table, _ = per_buyer(model, holdout, 2 * k)
     return float(np.mean(table["ndcg"])) if len(table["ndcg"]) else 0.0
 
 
-def _per_buyer(model: Recommender, holdout: Holdout, k: int) -> tuple[dict[str, Doubles], Ints]:
+def per_buyer(model: Recommender, holdout: Holdout, k: int) -> tuple[dict[str, Doubles], Ints]:
+    """Measures of each of the holdout's buyers, (buyers,), and their lists, (buyers, k); k is above `AT`."""
     blocks = list(holdout.lists(model, holdout.buyers, k))
     ids = np.concatenate([b.lists.ids for b in blocks]) if blocks else np.zeros((0, k), np.int32)
     scores: Floats = (
@@ -113,7 +114,7 @@ def _per_buyer(model: Recommender, holdout: Holdout, k: int) -> tuple[dict[str, 
 
 def measure(model: Recommender, holdout: Holdout, k: int, seed: int) -> Measures:
     """All measures of a fitted model; lists are at least twice as long as the cut, so that ties show."""
-    table, _ = _per_buyer(model, holdout, max(k, 2 * AT))
+    table, _ = per_buyer(model, holdout, max(k, 2 * AT))
     shown = [b.lists.ids for b in holdout.lists(model, holdout.sample, k)]
     ids = np.concatenate(shown) if shown else np.zeros((0, k), np.int32)
     n_items = max(len(holdout.items), 1)

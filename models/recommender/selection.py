@@ -6,7 +6,7 @@ Whoever calls gives training data only; the days held out to judge the finished 
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ import numpy as np
 from models.recommender.base import Interactions, Items
 from models.recommender.blend import Blend
 from models.recommender.evaluation import Holdout, ndcg
-from models.recommender.item_graph import ItemGraph
+from models.recommender.item_graph import Counts, ItemGraph
+from models.recommender.sequences import sequences
 
 # The first value of each is where the search starts; another is taken only if it is better.
 GRAPH_GRID: dict[str, tuple[float, ...]] = {
@@ -29,6 +30,8 @@ BLEND_GRID: dict[str, tuple[float, ...]] = {
     "by_category": (0.001, 0.1, 0.3),
     "popular": (0.0001, 0.03, 0.1),
 }
+# These change the counts themselves.
+COUNTED = ("backward", "decay")
 MIN_BUYERS = 20
 # Choosing needs no more evidence than this, and time is the shop's.
 MAX_EVENTS = 400_000
@@ -42,37 +45,46 @@ def choose(
     With fewer than `MIN_BUYERS` buyers in the validation days nothing can be chosen: the start values stand.
     """
     holdout = Holdout.split(_sample(past), items, as_of, days)
-    blend = Blend()
     if len(holdout.buyers) < MIN_BUYERS:
-        return blend.recipe, []
-    blend.fit(holdout.past, holdout.items, holdout.cut)
-    best = ndcg(blend, holdout)
-    tried: list[dict[str, Any]] = [{"what": "start", "value": 0.0, "ndcg": best}]
+        return Blend().recipe, []
+    best = _Trial.start(holdout)
+    tried: list[dict[str, Any]] = [{"what": "start", "value": 0.0, "ndcg": best.ndcg}]
     for what, values in {**GRAPH_GRID, **BLEND_GRID}.items():
         for value in values[1:]:
-            trial = _changed(blend, what, value, holdout)
-            reached = ndcg(trial, holdout)
-            tried.append({"what": what, "value": value, "ndcg": reached})
-            if reached > best:
-                best, blend = reached, trial
-    return blend.recipe, tried
+            trial = best.changed(what, value, holdout)
+            tried.append({"what": what, "value": value, "ndcg": trial.ndcg})
+            if trial.ndcg > best.ndcg:
+                best = trial
+    return best.blend.recipe, tried
 
 
-def _changed(blend: Blend, what: str, value: float, holdout: Holdout) -> Blend:
-    """The same blend with one constant changed; what does not depend on it is not counted again."""
-    recipe = {**blend.recipe, what: value} if what in BLEND_GRID else blend.recipe
-    trial = Blend(**recipe)
-    trial.refresh(holdout.past, holdout.items, holdout.cut)
-    trial.graph = blend.graph
-    if what in GRAPH_GRID:
-        changed: dict[str, Any] = {what: value}
-        constants = replace(blend.graph.constants, **changed)
-        trial.graph = ItemGraph(**asdict(constants))
-        if what == "recency":
-            trial.graph.edges = blend.graph.edges
-        else:
-            trial.graph.fit(holdout.past, holdout.items, holdout.cut)
-    return trial
+@dataclass(frozen=True)
+class _Trial:
+    """A fitted blend, the pairs it was counted from, and what it reached."""
+
+    blend: Blend
+    counts: Counts
+    ndcg: float
+
+    @classmethod
+    def start(cls, holdout: Holdout) -> _Trial:
+        blend = Blend().refresh(holdout.past, holdout.items, holdout.cut)
+        counts = Counts.of(sequences(holdout.past), blend.graph.constants)
+        blend.graph.fit_counts(counts)
+        return cls(blend, counts, ndcg(blend, holdout))
+
+    def changed(self, what: str, value: float, holdout: Holdout) -> _Trial:
+        """One constant changed; what does not depend on it is not counted again."""
+        recipe = {**self.blend.recipe, what: value} if what in BLEND_GRID else self.blend.recipe
+        blend = Blend(**recipe).refresh(holdout.past, holdout.items, holdout.cut)
+        counts, graph = self.counts, self.blend.graph
+        if what in GRAPH_GRID:
+            graph = ItemGraph(**{**graph.recipe, what: value})
+            if what in COUNTED:
+                counts = Counts.of(sequences(holdout.past), graph.constants)
+            graph.fit_counts(counts)
+        blend.graph = graph
+        return _Trial(blend, counts, ndcg(blend, holdout))
 
 
 def _sample(events: Interactions) -> Interactions:

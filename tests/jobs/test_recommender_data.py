@@ -38,6 +38,7 @@ def test_nothing_later_than_the_date_is_seen(make_night):
         event(DS, event_id="now"),
         event(DS, event_id="late", arrived=tomorrow),
         event(tomorrow, event_id="future"),
+        event(DS, event_id="misfiled", event_time=event(tomorrow)["event_time"]),
         event(DS - timedelta(days=10), event_id="old"),
     ]
     assert len(small(make_night, rows).events) == 2

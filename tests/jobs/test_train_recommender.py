@@ -87,6 +87,16 @@ def test_the_same_inputs_are_not_trained_twice_unless_asked(trained_night, monke
     assert third.store.read(f"{files.location(summary['version'])}/arrays.npz") == written
 
 
+def test_a_verdict_against_another_incumbent_does_not_hold(trained_night):
+    """An unchanged input is judged again when another model came into service before the date."""
+    first = trained_night("a")
+    train_recommender.run(first)
+    second = trained_night("b")
+    put_incumbent(second)
+    train_recommender.run(second)
+    assert json.loads(second.candidates()[0]["incumbent"])["ndcg@10"] > 0
+
+
 @pytest.mark.parametrize("change", [{"seed": 7}, {"history_days": 23}, {"holdout_days": 6}])
 def test_settings_and_seed_make_another_version(trained_night, change):
     from jobs.recommender_data import load

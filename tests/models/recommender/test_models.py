@@ -7,7 +7,7 @@ import models.recommender
 from models.recommender import KINDS
 from models.recommender.base import CATEGORY, DAY, GRAPH, POPULAR, Behaviour, History, Items
 from models.recommender.blend import Blend
-from models.recommender.item_graph import ItemGraph, Pairs, prune
+from models.recommender.item_graph import Counts, ItemGraph, Pairs, prune
 from models.recommender.popularity import Popularity
 from models.recommender.sequences import histories, sequences
 from tests.models.recommender.shops import AS_OF, catalogue, interactions, toy_shop
@@ -192,3 +192,11 @@ def test_a_blend_says_which_part_gave_most():
     sources = model.sources(past, np.tile(np.array([[1, 2, 3, -1]], np.int32), (3, 1)))
     assert sources[1, :3].tolist() == [GRAPH, CATEGORY, POPULAR]
     assert sources[2, :3].tolist() == [POPULAR] * 3
+
+
+def test_counts_kept_for_trying_powers_give_the_same_graph(shop):
+    graph = ItemGraph(in_power=0.5, again=4.0, width=7).fit(shop.events, shop.items, AS_OF)
+    counts = Counts.of(sequences(shop.events), graph.constants)
+    twin = ItemGraph(in_power=0.5, again=4.0, width=7).fit_counts(counts)
+    assert graph.edges.nnz > 100
+    assert np.array_equal(graph.edges.toarray(), twin.edges.toarray())
