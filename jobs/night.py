@@ -230,10 +230,13 @@ class Night:
         `before=True` leaves out the date itself, this run's candidate and an
         earlier run's: it is the incumbent that a new candidate is held against.
         """
+        own = [c for c in self.candidates() if c["model"] == model]
         if not before:
-            own = [c for c in self.candidates() if c["model"] == model and c["verdict"] == "accepted"]
-            if own:
-                return own[0]
+            accepted = next((c for c in own if c["verdict"] == "accepted"), None)
+            if accepted:
+                return accepted
+            # This run's candidate replaces what an earlier run of the date trained, though it was refused.
+            before = bool(own)
         rows = self.read("models", start=date.min, end=self.ds).to_pylist()
         known = [r for r in rows if r["model"] == model and r["verdict"] == "accepted"]
         known = [r for r in known if r["ds"] < self.ds or not before]

@@ -6,8 +6,9 @@ from jobs.lake.registry import TABLES, Table
 
 _HEAD = """# Tables
 
-Made from the registry by `python -m jobs.tables_page > docs/tables.md`. Every table is Apache Iceberg. A night replaces its
-date whole, in all tables at once. **Personal** columns are marked; `docs/run-book.md` says what that means for readers.
+Made from the registry by `python -m jobs.tables_page > docs/tables.md`. Every table is Apache Iceberg.
+A night replaces its date whole, in all tables at once. **Personal** columns are marked;
+`docs/run-book.md` says what that means for readers.
 
 | table | key | replaced by | made by | what it holds |
 |---|---|---|---|---|
@@ -16,11 +17,10 @@ date whole, in all tables at once. **Personal** columns are marked; `docs/run-bo
 
 def overview(tables: tuple[Table, ...] = TABLES) -> str:
     """The table of tables, as Markdown rows."""
-    rows = (
-        f"| [`{t.name}`](#{t.name}) | {', '.join(t.key)} | {t.partition} | `{t.job}` | {t.doc} |"
-        for t in tables
-    )
-    return "\n".join(rows) + "\n"
+    lines = ""
+    for t in tables:
+        lines += f"| [`{t.name}`](#{t.name}) | {', '.join(t.key)} | {t.partition} | `{t.job}` | {t.doc} |\n"
+    return lines
 
 
 def section(table: Table) -> str:
