@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date
-from functools import reduce
 from typing import Any
 
 import pyarrow as pa
@@ -30,6 +29,7 @@ from jobs.intake.split import (
     counts,
     known_users,
     neighbours,
+    outcomes,
     quarantine,
     split_events,
     split_versions,
@@ -52,17 +52,18 @@ def run(night: Night) -> dict[str, Any]:
     for frame in frames.values():
         frame.persist(StorageLevel.MEMORY_AND_DISK)
     try:
-        rebuilt = {e: f.where(F.col("ds").isin(days)) for e, f in frames.items()}
-        went = [count for entity, rows in rebuilt.items() for count in counts(entity, rows)]
+        in_days = F.col("ds").isin(days)
+        rows = outcomes(frames).where(in_days)
+        went = counts(rows)
         conserve(days, arrived, went)
-        rules = [rule for entity, rows in rebuilt.items() for rule in broken_rules(entity, rows)]
-        stage(night, "events_clean", rebuilt["events"].where(F.col("state") == GOOD), days)
+        rules = broken_rules(rows)
+        good = frames["events"].where(in_days & (F.col("state") == GOOD))
+        stage(night, "events_clean", good, days)
         stage(night, "products", as_of("products", frames["products"], night.ds))
         users = as_of("users", frames["users"], night.ds)
         everyone = known_users(users, read(night, "events_clean", date.min, night.ds), night.ds)
         stage(night, "users", everyone)
-        refused = [quarantine(entity, rows) for entity, rows in rebuilt.items()]
-        stage(night, "quarantine", reduce(DataFrame.unionByName, refused), days)
+        stage(night, "quarantine", quarantine(rows), days)
     finally:
         for frame in frames.values():
             frame.unpersist()
@@ -138,7 +139,7 @@ def intake_rows(went: Sequence[Count]) -> pa.Table:
 
 
 def summarise(
-    night: Night, days: Sequence[date], went: Sequence[Count], rules: list[dict[str, object]]
+    night: Night, days: Sequence[date], went: Sequence[Count], rules: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """Note what the report shows; returns the step's summary."""
     totals = {
@@ -152,7 +153,6 @@ def summarise(
         counted.update(
             rows_in=c.rows, good=c.good, quarantined=c.quarantined, duplicates=c.duplicates, late=c.late
         )
-    rules = sorted(rules, key=lambda r: (-int(str(r["rows"])), str(r["source"]), str(r["rule"])))
     night.note(
         "intake",
         {

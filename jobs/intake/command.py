@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jobs.errors import BadInput
 from jobs.intake.mapping import load_mapping
-from jobs.settings import Settings
+from jobs.settings import Settings, Source
 
 
 def import_files(
@@ -32,7 +32,10 @@ def import_files(
         from jobs.intake.landing import land
         from jobs.spark import spark
 
-        done = land(settings, mapping, files, arrived, spark(settings))
+        # Spark loads what it needs for S3 by what the settings name as sources.
+        named = [*settings.sources, Source(mapping=str(mapping), files=list(files))]
+        session = spark(settings.model_copy(update={"sources": named}))
+        done = land(settings, mapping, files, arrived, session)
     if as_json:
         print(json.dumps([asdict(one) for one in done], default=str))
         return

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import reduce
+from typing import Any
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -100,14 +102,21 @@ def known_users(mapped: DataFrame, events: DataFrame, ds: date) -> DataFrame:
     return joined.select(*contract_columns("users"), "first_seen", F.lit(ds).alias("ds"))
 
 
-def quarantine(entity: EntityName, rows: DataFrame) -> DataFrame:
-    """Refused rows as the table `quarantine` has them; equal rows are told apart by their place."""
-    order = Window.partitionBy("source", "ds", "row_hash").orderBy("arrived", "file")
+def outcomes(frames: Mapping[EntityName, DataFrame]) -> DataFrame:
+    """What became of every row, all entities under each other, without the contract's columns."""
+    columns = ["source", "state", "copies", "broken", "example", "raw", "row_hash", "file", "arrived", "ds"]
+    parts = [rows.select(F.lit(entity).alias("entity"), *columns) for entity, rows in frames.items()]
+    return reduce(DataFrame.unionByName, parts)
+
+
+def quarantine(rows: DataFrame) -> DataFrame:
+    """Refused rows of `outcomes`, as the table has them; equal rows are told apart by their place."""
+    order = Window.partitionBy("source", "entity", "ds", "row_hash").orderBy("arrived", "file")
     refused = rows.where(F.col("state") == QUARANTINED).withColumn("place", F.row_number().over(order))
     numbered = F.sha2(F.concat_ws("#", "row_hash", "place"), 256)
     return refused.select(
         "source",
-        F.lit(entity).alias("entity"),
+        "entity",
         F.when(F.col("place") == 1, F.col("row_hash")).otherwise(numbered).alias("row_hash"),
         F.array_join("broken", ",").alias("rules"),
         "raw",
@@ -117,40 +126,27 @@ def quarantine(entity: EntityName, rows: DataFrame) -> DataFrame:
     )
 
 
-def counts(entity: EntityName, rows: DataFrame) -> list[Count]:
-    """Where the rows went, per source and day; copies of one row beyond the first are duplicates."""
+def counts(rows: DataFrame) -> list[Count]:
+    """Where the rows of `outcomes` went, per source, entity and day; further copies are duplicates."""
     state = F.col("state")
     good = state == GOOD
     extra = F.when(state == DUPLICATE, F.col("copies")).otherwise(F.col("copies") - 1)
-    found = rows.groupBy("source", "ds").agg(
+    found = rows.groupBy("source", "entity", "ds").agg(
         F.count_if(good).alias("good"),
         F.count_if(state == QUARANTINED).alias("quarantined"),
         F.sum(extra).alias("duplicates"),
         F.count_if(good & (F.col("arrived") > F.col("ds"))).alias("late"),
     )
-    return [
-        Count(r["source"], entity, r["ds"], r["good"], r["quarantined"], r["duplicates"], r["late"])
-        for r in sorted(found.collect(), key=lambda r: (r["source"], r["ds"]))
-    ]
+    listed = [Count(**r.asDict()) for r in found.collect()]
+    return sorted(listed, key=lambda c: (c.source, c.entity, c.ds))
 
 
-def broken_rules(entity: EntityName, rows: DataFrame) -> list[dict[str, object]]:
+def broken_rules(rows: DataFrame) -> list[dict[str, Any]]:
     """Broken rules, most frequent first, each with how often and one example without personal columns."""
-    each = rows.where(F.col("state") == QUARANTINED).select(
-        F.explode("broken").alias("rule"), "source", F.substring("example", 1, 300).alias("example"), "file"
+    each = rows.where(F.col("state") == QUARANTINED).withColumn("rule", F.explode("broken"))
+    example = F.min(F.struct(F.substring("example", 1, 300).alias("example"), "file")).alias("shown")
+    found = each.groupBy("source", "entity", "rule").agg(F.count("*").alias("rows"), example)
+    listed = found.select("source", "entity", "rule", "rows", "shown.*").collect()
+    return sorted(
+        (r.asDict() for r in listed), key=lambda r: (-r["rows"], r["source"], r["entity"], r["rule"])
     )
-    found = each.groupBy("source", "rule").agg(
-        F.count("*").alias("rows"), F.min(F.struct("example", "file")).alias("e")
-    )
-    listed = [
-        {
-            "source": r["source"],
-            "entity": entity,
-            "rule": r["rule"],
-            "rows": r["rows"],
-            "example": r["e"]["example"],
-            "file": r["e"]["file"],
-        }
-        for r in found.collect()
-    ]
-    return sorted(listed, key=lambda r: (-r["rows"], r["source"], r["rule"]))

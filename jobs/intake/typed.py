@@ -63,8 +63,9 @@ def judged(entity: EntityName, rows: DataFrame) -> DataFrame:
     """
     pii = BY_NAME[TABLE_OF[entity]].pii
     shown = [c for c in contract_columns(entity) if c not in pii]
-    rows = rows.withColumn("example", F.to_json(F.struct(*shown)) if shown else F.lit("{}"))
-    rows = typed(entity, rows)
+    rows = typed(
+        entity, rows.withColumn("mapped", F.struct(*shown) if shown else F.struct(F.lit(None).alias("_")))
+    )
     critical = [r for r in row_rules(entity) if r.severity == "critical"]
     names = [F.when(F.expr(broken(r)), F.lit(r.name)) for r in critical]
     landed = F.when(F.col("broken").isNull(), F.array().cast("array<string>")).otherwise(
@@ -73,5 +74,5 @@ def judged(entity: EntityName, rows: DataFrame) -> DataFrame:
     every = F.concat(landed, F.col("unreadable"), F.array_compact(F.array(*names)))
     rows = rows.withColumn("broken", F.array_sort(F.array_distinct(every)))
     refused = F.size("broken") > 0
-    kept = {c: F.when(refused, F.col(c)) for c in ("raw", "example")}
-    return rows.withColumn("refused", refused).withColumns(kept).drop("unreadable")
+    kept = {"raw": F.when(refused, F.col("raw")), "example": F.when(refused, F.to_json("mapped"))}
+    return rows.withColumn("refused", refused).withColumns(kept).drop("unreadable", "mapped")

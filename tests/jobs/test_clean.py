@@ -212,6 +212,7 @@ def test_a_lost_row_is_a_bug_that_stops_the_night() -> None:
     clean.conserve([], landed, [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "ds", "events", "products"),
     [
