@@ -18,7 +18,7 @@ from jobs.night import Night
 from models.writer.clean import Marks, Pair, Plan, make_pair, make_plan
 from models.writer.encode import make_tokenizer
 from models.writer.facts import read_facts
-from models.writer.judge import Exam, Numbers, gate, measure, nearest_texts, template_texts
+from models.writer.judge import Exam, Numbers, frequency_loss, gate, measure, nearest_texts, template_texts
 from models.writer.tokenizer import Tokenizer
 from models.writer.verify import Brief, Verifier
 from models.writer.writer import Writer
@@ -156,7 +156,7 @@ def _train(
     exams = _exams(pairs)
     known = [p for p, _ in pairs.train]
     new, texts = _sit(exams, writer, judges, writer.plan)
-    new["loss"] = round(_loss(night, writer, pairs), 4)
+    new |= _losses(night, writer, pairs)
     baselines = {
         "template": measure(
             exams, [template_texts(e, judges[e.language]) for e in exams], judges, writer.plan
@@ -206,11 +206,14 @@ def _fit(night: Night, pairs: Pairs, start: Writer | None) -> tuple[Writer, list
     return Writer.of(model, tokenizer, plan, (p.target for p in known)), losses
 
 
-def _loss(night: Night, writer: Writer, pairs: Pairs) -> float:
+def _losses(night: Night, writer: Writer, pairs: Pairs) -> Numbers:
+    """Held-out cross-entropy per token, in nats: the network's, and that of word frequencies."""
     from models.writer.train import token_loss
 
-    held = [p for p, _ in pairs.held]
-    return token_loss(writer.model, held, writer.tokenizer, night.settings.writer_batch)
+    held, tokenizer = [p for p, _ in pairs.held], writer.tokenizer
+    learnt, asked = ([tokenizer.encode(p.target) for p, _ in part] for part in (pairs.train, pairs.held))
+    loss = token_loss(writer.model, held, tokenizer, night.settings.writer_batch)
+    return {"loss": round(loss, 4), "frequency_loss": round(frequency_loss(learnt, asked, len(tokenizer)), 4)}
 
 
 def _exams(pairs: Pairs) -> list[Exam]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import math
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -95,11 +96,30 @@ class Verdict:
     why: str
 
 
+def frequency_loss(known: Sequence[Sequence[int]], held: Sequence[Sequence[int]], vocabulary: int) -> float:
+    """Cross-entropy per token, in nats, of a model that knows nothing but how often each token comes.
+
+    Decoding writes only what people put together, so that an untrained network writes decent texts too: this
+    is what shows that it has learnt something.
+    """
+    counts = Counter(t for target in known for t in target)
+    total = counts.total() + vocabulary
+    tokens = [t for target in held for t in target]
+    return sum(math.log(total / (counts[t] + 1)) for t in tokens) / len(tokens) if tokens else math.nan
+
+
 def gate(new: Numbers, baselines: Mapping[str, Numbers], incumbent: Numbers | None) -> Verdict:
-    """Accepted when it claims little that is unsupported, reads more like the shop than any baseline, and at
-    least `KEEP_SHARE` as much as the model in service."""
+    """Accepted when it has learnt something, claims little that is unsupported, reads more like the shop than
+    any baseline, and at least `KEEP_SHARE` as much as the model in service.
+
+    `new` holds `loss` and `frequency_loss` besides the measures.
+    """
     best = max(baselines, key=lambda name: baselines[name]["chrf"])
     bar, chrf_new, loose = baselines[best]["chrf"], new["chrf"], new["unsupported"]
+    if not new["loss"] < new["frequency_loss"]:
+        return Verdict(
+            False, f"{new['loss']:.2f} nats a token: word frequencies alone give {new['frequency_loss']:.2f}"
+        )
     if loose > MAX_UNSUPPORTED:
         return Verdict(
             False, f"{loose:.1f} % of its texts claim what no attribute says, over {MAX_UNSUPPORTED:.0f} %"

@@ -115,7 +115,7 @@ def test_never_trains_nothing(trained, monkeypatch):
 
 def test_a_worse_model_is_refused_and_the_one_in_service_stays(trained):
     lake, summary, _ = trained
-    # A Saturday in the cold cycle or not: one step from nothing must not pass either way.
+    # On the day of the week that starts from nothing, one step teaches nothing.
     cold = next(
         DAY + timedelta(days=d) for d in range(1, 8) if (DAY + timedelta(days=d)).toordinal() % 7 == 0
     )
@@ -123,6 +123,7 @@ def test_a_worse_model_is_refused_and_the_one_in_service_stays(trained):
     put(night, "products", shop(night.ds))
     again = train_writer.run(night)
     assert again["verdict"] == "refused"
+    assert "word frequencies" in again["why"]
     assert again["in_service"] == summary["version"]
     assert night.model_in_service("writer")["version"] == summary["version"]
     assert json.loads(night.candidates()[0]["incumbent"])["chrf"] > 0

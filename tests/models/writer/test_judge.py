@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from models.writer.clean import Marks, Pair, Plan, make_pair
-from models.writer.judge import Exam, Numbers, gate, measure, nearest_texts, template_texts
+from models.writer.judge import Exam, Numbers, frequency_loss, gate, measure, nearest_texts, template_texts
 from tests.models.writer.shop import ROWS, brief, facts, judge
 
 TEXTS = [
@@ -49,8 +51,13 @@ def test_templates_are_never_unsupported() -> None:
     assert (found["unsupported"], found["verified"]) == (0.0, 100.0)
 
 
-def numbers(chrf: float, unsupported: float = 1.0) -> Numbers:
-    return {"chrf": chrf, "unsupported": unsupported}
+def numbers(chrf: float, unsupported: float = 1.0, loss: float = 1.0) -> Numbers:
+    return {"chrf": chrf, "unsupported": unsupported, "loss": loss, "frequency_loss": 4.0}
+
+
+def test_the_loss_of_word_frequencies_by_hand() -> None:
+    # Counts 2, 1, 0 with one added: (3, 2, 1) / 6.
+    assert frequency_loss([[0, 0, 1]], [[0, 2]], 3) == pytest.approx((math.log(2) + math.log(6)) / 2)
 
 
 BASE = {"template": numbers(30.0, 0.0), "nearest neighbour": numbers(35.0)}
@@ -64,6 +71,8 @@ BASE = {"template": numbers(30.0, 0.0), "nearest neighbour": numbers(35.0)}
         (numbers(40.0, 10.1), None, False, "10.1 % of its texts"),
         (numbers(40.0), numbers(40.5), True, ""),
         (numbers(40.0), numbers(41.0), False, "98% of the 41.0"),
+        (numbers(40.0, loss=4.0), None, False, "word frequencies alone"),
+        (numbers(40.0, loss=math.nan), None, False, "word frequencies alone"),
     ],
 )
 def test_the_gate(new: Numbers, incumbent: Numbers | None, accepted: bool, why: str) -> None:
