@@ -26,7 +26,7 @@ def run(night: Night, warning_share: float = 0.05, critical_share: float = 0.5) 
     """
     checks = Checks(spark(night.settings))
     checked = quality.check_tables(night, checks, INPUTS)
-    measures, days = _measures(night, warning_share, critical_share)
+    measures, days = measure_inputs(night, warning_share, critical_share)
     docs = quality.push_docs(night, checks, "inputs")
     note = quality.as_note(night, checked, measures, docs)
     note["days"] = days
@@ -40,7 +40,7 @@ def run(night: Night, warning_share: float = 0.05, critical_share: float = 0.5) 
     }
 
 
-def _measures(
+def measure_inputs(
     night: Night, warning_share: float, critical_share: float
 ) -> tuple[list[Measure], dict[str, list[tuple[str, float]]]]:
     """The inputs' measures, judged; and what the report draws: metric → (day, value) of the events."""
