@@ -73,7 +73,7 @@ def story(night: Night) -> dict[str, Any]:
     sections: dict[str, Callable[[], Any]] = {
         "intake": lambda: parts.intake(notes.get("intake")),
         "quality": lambda: parts.quality(notes.get("quality_inputs"), notes.get("audit")),
-        "history": lambda: parts.history(_history(night), notes),
+        "history": lambda: parts.history(_history(night), notes, night.ds),
         "models": lambda: parts.models(notes.get("recommender"), notes.get("writer")),
         "lists": lambda: parts.lists(notes.get("recommendations")),
         "copy": lambda: parts.copy(notes.get("descriptions")),

@@ -115,14 +115,20 @@ _CHARTS: tuple[tuple[str, dict[tuple[str, str], str], bool], ...] = (
 )
 
 
-def history(rows: Sequence[Note], notes: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Measures over the last eight weeks. Days before the first night come from the events themselves."""
+def history(rows: Sequence[Note], notes: Mapping[str, Any], today: date) -> dict[str, Any] | None:
+    """Measures over the last eight weeks. Days before the first night come from the events themselves.
+
+    A night that was stopped has no row of its own yet; what was measured stands in the notes.
+    """
     points: dict[tuple[str, str], dict[date, float]] = {}
     bad: dict[tuple[str, str], list[tuple[date, float]]] = {}
     for metric, days in notes.get("quality_inputs", {}).get("days", {}).items():
         found = points.setdefault(("events_clean", metric), {})
         found.update({date.fromisoformat(d): v for d, v in days})
-    for row in rows:
+    tonight = [
+        {**m, "ds": today} for n in ("quality_inputs", "audit") for m in notes.get(n, {}).get("measures", ())
+    ]
+    for row in [*(r for r in rows if r["ds"] < today), *tonight]:
         name = (row["table_name"], row["metric"])
         if row["value"] is not None:
             points.setdefault(name, {})[row["ds"]] = row["value"]

@@ -228,6 +228,23 @@ def test_numbers_are_written_as_people_write_them(value: Any, text: str) -> None
     assert report_parts.number(value) == text
 
 
+def test_a_stopped_night_still_draws_its_own_odd_number() -> None:
+    odd = {
+        "table_name": "events_clean",
+        "metric": "rows",
+        "value": 0.0,
+        "status": "critical",
+        "detail": "none",
+    }
+    before = [good("quality_metrics", table_name="events_clean", value=9.0, ds=DS - timedelta(days=1))]
+    told = report_parts.history(before, {"quality_inputs": {"measures": [odd]}}, DS)
+    calm = report_parts.history(before, {"quality_inputs": {"measures": [{**odd, "status": "ok"}]}}, DS)
+    assert told is not None
+    assert calm is not None
+    assert plots.RED in told["charts"][0]["plot"]
+    assert plots.RED not in calm["charts"][0]["plot"]
+
+
 def test_charts_name_tables_that_exist() -> None:
     for _, wanted, _ in report_parts._CHARTS:
         assert {table for table, _ in wanted} <= set(BY_NAME)
