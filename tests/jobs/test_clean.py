@@ -219,6 +219,7 @@ def test_a_lost_row_is_a_bug_that_stops_the_night() -> None:
         # Lines of the files, and what these shops are known to hold.
         ("rees46", "2019-10-01", 17_435, 6_479),
         ("flipkart", "2016-06-30", 0, 1_050),
+        ("amazon-industrial", "2018-09-30", 50_364, 3_686),
     ],
 )
 def test_shipped_mappings_fit_the_real_files(
@@ -237,3 +238,5 @@ def test_shipped_mappings_fit_the_real_files(
     sources = night.notes()["intake"]["sources"]
     assert sources.get(f"{name}/events", {}).get("rows_in", 0) == events
     assert night.read("products").num_rows == products
+    event_ids = night.read("events_clean", start=date.min, end=night.ds, columns=["event_id"])["event_id"]
+    assert len(event_ids) == len(event_ids.unique())

@@ -17,7 +17,7 @@ from pyspark.sql import SparkSession
 from jobs.errors import BadInput
 from jobs.intake.landing import Landed, land, manifests, parts
 from jobs.lake.store import Store
-from jobs.settings import Settings
+from jobs.settings import ROOT, Settings
 
 pytestmark = pytest.mark.usefixtures("small_shuffles")
 
@@ -426,3 +426,20 @@ def test_a_manifest_tells_rows_by_day_and_arrival(lander: Lander, lake_settings:
         ["2026-01-01", "2026-01-02", 1],
         ["2026-01-02", "2026-01-02", 2],
     ]
+
+
+def test_the_mapping_that_the_docs_show_works(lander: Lander, rows: Any) -> None:
+    text = (ROOT / "docs" / "bring-your-data.md").read_text(encoding="utf-8")
+    mapping = text.split("```toml\n")[1].split("```")[0]
+    head = "Customer;Sku;Ordered at;Unit price;Quantity;Status\n"
+    orders = (
+        head + "c;s;2026-07-01 00:30;2.5;-3;\nc;POSTAGE;2026-07-01 00:30;2.5;1;\n;s;2026-07-01;1;1;test\n"
+    )
+    catalogue = '{"sku": "s", "name": "Tea", "attributes": {"weight": "80 g"}}\n'
+    done = lander({"orders-2026-07-01.csv": orders, "catalogue-2026-07-01.jsonl": catalogue}, mapping)
+    assert [(d.entity, d.rows, d.skipped) for d in done] == [("events", 2, 1), ("products", 1, 0)]
+    found = [
+        (r["event_type"], r["quantity"], r["broken"], str(r["ds"])) for r in rows("events", "product_id")
+    ]
+    assert found == [("purchase", "1", "not_a_product", "2026-06-30"), ("return", "3", None, "2026-06-30")]
+    assert rows("products", "product_id")[0]["attributes_en"] == '{"weight":"80 g"}'
