@@ -81,18 +81,22 @@ def _packaged_java() -> str:
 
 def spark(settings: Settings) -> SparkSession:
     """The Spark session of this process: UTC, ANSI, S3 only where the lake or a source lies there."""
+    from pyspark.sql import SparkSession
+
+    running = SparkSession.getActiveSession()
+    if running is not None:
+        return running
     os.environ["JAVA_HOME"] = find_java(settings)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ["TZ"] = "UTC"
-    from pyspark.sql import SparkSession
-
+    local = not settings.on_s3
     warehouse = Path(tempfile.gettempdir()) / f"nightshelf-spark-{os.getuid()}"
     builder = (
         SparkSession.builder.appName("nightshelf")
         .master(settings.spark_master)
         .config("spark.driver.memory", settings.spark_memory)
-        .config("spark.driver.extraJavaOptions", "-Duser.timezone=UTC")
+        .config("spark.driver.extraJavaOptions", f"-Duser.timezone=UTC {_driver_options(settings)}".strip())
         .config("spark.executor.extraJavaOptions", "-Duser.timezone=UTC")
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.sql.ansi.enabled", "true")
@@ -104,6 +108,8 @@ def spark(settings: Settings) -> SparkSession:
         .config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.log.level", "ERROR")
+        # Above so many paths Spark starts a job just to list them; a local folder is listed faster at once.
+        .config("spark.sql.sources.parallelPartitionDiscovery.threshold", "10000" if local else "32")
         # Readers of the lake see only what a commit names; no marker files.
         .config("spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
     )
@@ -112,6 +118,15 @@ def spark(settings: Settings) -> SparkSession:
     session: SparkSession = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     return session
+
+
+def _driver_options(settings: Settings) -> str:
+    """JVM options of a driver that does all the work itself, on a machine of few cores.
+
+    There the optimising compiler takes more time from short jobs than it gives back.
+    """
+    few_cores = settings.spark_master.startswith("local") and (os.cpu_count() or 1) <= 4
+    return "-XX:TieredStopAtLevel=1 -XX:+UseParallelGC" if few_cores else ""
 
 
 def _needs_s3(settings: Settings) -> bool:
