@@ -16,6 +16,7 @@ DS = "2011-11-10"
 
 
 @pytest.mark.e2e
+@pytest.mark.slow
 def test_online_retail_night(tmp_path: Path) -> None:
     raw = dataset("online-retail")
     settings = load_settings(

@@ -15,7 +15,7 @@ from jobs.settings import ROOT, Settings, Source
 from tests.e2e.conftest import LAST_DAY, Shop, environment
 from tests.nights import published
 
-pytestmark = [pytest.mark.e2e, pytest.mark.s3]
+pytestmark = [pytest.mark.e2e, pytest.mark.s3, pytest.mark.slow]
 
 
 def test_a_night_on_s3(shop: Shop, s3_settings: Settings, postgres_url: str, tmp_path: Path) -> None:
