@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from datetime import date
@@ -240,3 +241,29 @@ def test_shipped_mappings_fit_the_real_files(
     assert night.read("products").num_rows == products
     event_ids = night.read("events_clean", start=date.min, end=night.ds, columns=["event_id"])["event_id"]
     assert len(event_ids) == len(event_ids.unique())
+
+
+@pytest.mark.slow
+def test_the_sample_shop_comes_out_as_its_generator_says(
+    tmp_path: Path, lake_settings: Settings, spark: SparkSession, make_night: MakeNight
+) -> None:
+    from jobs.sample import generate
+
+    generate(tmp_path / "raw", 7, 0.02)
+    truth = json.loads((tmp_path / "raw" / "truth.json").read_text())
+    land(lake_settings, "sample-shop", [str(tmp_path / "raw")], None, spark)
+    night = make_night(max(truth["by_arrival"]))
+    clean.run(night)
+    sources = night.notes()["intake"]["sources"]
+    days = truth["by_arrival"].values()
+    bad = sum(sum(d["bad"].values()) + d["too_late"] for d in days)
+    assert sources["sample-shop/events"] == {
+        "rows_in": sum(d["rows"] for d in days),
+        "good": sum(d["clean"] for d in days),
+        "quarantined": bad,
+        "duplicates": sum(d["duplicates"] for d in days),
+        "late": sum(d["late"] for d in days),
+    }
+    for entity in ("products", "users"):
+        assert sources[f"sample-shop/{entity}"]["quarantined"] == sum(truth[entity]["bad"].values())
+        assert night.read(entity).num_rows == truth[entity]["distinct"]
