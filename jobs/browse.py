@@ -152,10 +152,13 @@ def _print_rows(catalog: LakeCatalog, name: str, rows: list[dict[str, Any]], cho
     titles = _titles(catalog, rows, chosen.get("ds")) if "title" in wanted else {}
     console = Console()
     heading = " ".join(f"{k}={v}" for k, v in chosen.items() if v)
-    table = RichTable(*wanted, title=f"{name} {heading}", title_justify="left")
+    table = RichTable(title=f"{name} {heading}", title_justify="left")
+    for column in wanted:
+        # Chinese has no spaces to break at: fold, or the end of the text is lost.
+        table.add_column(column, overflow="fold")
     for row in rows:
         shown = row | {"title": titles.get(str(row.get("similar_id") or row.get("product_id")), "")}
-        table.add_row(*(_text(shown[c]) for c in wanted))
+        table.add_row(*(_checks(shown[c]) if c == "checks" else _text(shown[c]) for c in wanted))
     console.print(table)
 
 
@@ -173,6 +176,13 @@ def _titles(catalog: LakeCatalog, rows: list[dict[str, Any]], ds: str | None) ->
             if row["product_id"] in ids:
                 titles[row["product_id"]] = row["title_en"] or row["title_zh"] or ""
     return titles
+
+
+def _checks(value: str | None) -> str:
+    """`{"brands": true, "numbers": "…"}` in words: what failed, or that nothing did."""
+    verdicts: dict[str, Any] = json.loads(value or "{}")
+    failed = [f"{name}: {verdict}" for name, verdict in verdicts.items() if verdict is not True]
+    return "; ".join(failed) or f"all {len(verdicts)} passed"
 
 
 def _text(value: Any) -> str:
