@@ -23,6 +23,7 @@ from airflow.sdk import (
 from nightshelf_step import StepOperator, say_failed, say_late
 
 CRON = os.environ.get("NIGHTSHELF_CRON", "0 2 * * *")
+# 0: no deadline, for a night that a person watches.
 DEADLINE = timedelta(minutes=int(os.environ.get("NIGHTSHELF_DEADLINE_MINUTES", "240")))
 
 # What the night publishes; a DAG downstream schedules on these.
@@ -64,7 +65,9 @@ with DAG(
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
         interval=DEADLINE,
         callback=AsyncCallback(say_late, kwargs={"text": f"not published {DEADLINE} after it was queued"}),
-    ),
+    )
+    if DEADLINE
+    else None,
     default_args={
         "retries": 2,
         "retry_delay": timedelta(seconds=int(os.environ.get("NIGHTSHELF_RETRY_SECONDS", "120"))),

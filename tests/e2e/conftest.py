@@ -63,7 +63,7 @@ class AirflowNight:
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """Raw files of a shop of 240 products and 200 shoppers over 24 days."""
     raw = tmp_path_factory.mktemp("shop")
-    generate(raw, seed=7, scale=0.05, products=240, users=200, start=SHOP_START, days=SHOP_DAYS)
+    generate(raw, seed=7, products=240, users=200, start=SHOP_START, days=SHOP_DAYS)
     return Shop(raw, json.loads((raw / "truth.json").read_text()))
 
 

@@ -405,6 +405,15 @@ def test_a_mapping_that_does_not_fit_is_told_and_nothing_is_written(
     assert "\tat " not in capfd.readouterr().err
 
 
+def test_rows_of_one_section_are_taken_back_when_the_next_one_fails(
+    lander: Lander, lake_settings: Settings
+) -> None:
+    users = "[users.columns]\nday = 'when'\n[users.sql]\nuser_id = 'cast(who as int)'\n"
+    with pytest.raises(BadInput, match="cast"):
+        lander({"a.csv": HEADER + "u,p,2026-01-01,1\n"}, EVENTS + users)
+    assert nothing_landed(lake_settings)
+
+
 def test_products_without_a_day_need_one(lander: Lander, lake_settings: Settings) -> None:
     mapping = 'source = "shop"\n[products.columns]\nproduct_id = "what"\n'
     with pytest.raises(BadInput, match=r"\[products\] does not say from which day.*--ds"):
