@@ -1,7 +1,7 @@
 """Training by steps, never by time, with fixed seeds and TensorFlow's operations in a fixed order.
 
-Two trainings of nightly size on a busy machine were still seen to differ in their last bits (the losses agreed
-to seven digits), so a version's files are written once and read again, not made anew.
+Two trainings of nightly size on a busy machine were still seen to differ in their last bits (the losses
+agreed to seven digits), so a version that is stored is read again, not made anew, unless a person asks.
 """
 
 from __future__ import annotations
