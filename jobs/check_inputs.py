@@ -100,17 +100,19 @@ def with_age(
 
 
 def refused(night: Night, warning: float, critical: float) -> list[Measure]:
-    """The share of refused rows of each source and entity, of everything this run took in."""
-    record = night.staging.record("intake")
-    days = [date.fromisoformat(d) for d in record.partitions] if record else []
+    """The share of refused rows of each source and entity, over the days that a late row may still reach.
+
+    Not over the days that this run rebuilt: a second run of the date would
+    rebuild fewer, and record another number.
+    """
+    start = night.ds - timedelta(days=night.settings.lookback_days)
     # One row a source, entity and day: small at any size of shop.
-    rows = night.read("intake", min(days), max(days)).to_pylist() if days else []
+    rows = night.read("intake", start, night.ds).to_pylist()
     sums: dict[tuple[str, str], tuple[float, float]] = {}
     for row in rows:
-        if row["ds"] in days:
-            total, bad = sums.get((row["source"], row["entity"]), (0.0, 0.0))
-            counts = (total + (row["rows_in"] or 0), bad + (row["quarantined"] or 0))
-            sums[row["source"], row["entity"]] = counts
+        total, bad = sums.get((row["source"], row["entity"]), (0.0, 0.0))
+        counts = (total + (row["rows_in"] or 0), bad + (row["quarantined"] or 0))
+        sums[row["source"], row["entity"]] = counts
     measures = []
     for (source, entity), (total, bad) in sorted(sums.items()):
         share = bad / total if total else 0.0
