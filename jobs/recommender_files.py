@@ -19,8 +19,6 @@ from jobs.lake.store import Store
 from models.recommender.base import Items, Recommender
 from models.recommender.calibration import Calibration
 
-CARD = "card.json"
-
 
 def location(version: str) -> str:
     return f"models/recommender/{version}"
@@ -64,19 +62,6 @@ def recipe(store: Store, where: str) -> tuple[str, dict[str, Any]]:
     """Kind and hyper-parameters, without loading what was learnt."""
     about = json.loads(store.read(f"{where}/model.json"))
     return about["kind"], about["recipe"]
-
-
-def read_card(store: Store, version: str) -> dict[str, Any] | None:
-    try:
-        card: dict[str, Any] = json.loads(store.read(f"{location(version)}/{CARD}"))
-    except FileNotFoundError:
-        return None
-    return card
-
-
-def write_card(store: Store, version: str, card: dict[str, Any]) -> None:
-    text = json.dumps(card, sort_keys=True, ensure_ascii=False)
-    store.write(f"{location(version)}/{CARD}", text.encode())
 
 
 def code_hash() -> str:

@@ -62,9 +62,6 @@ class Settings(BaseSettings):
     writer_steps: int = Field(default=400, ge=1, description="training steps of the writer, per night")
     writer_batch: int = Field(default=64, ge=1)
 
-    cron: str = "0 2 * * *"
-    deadline_minutes: int = 240
-
     @field_validator("lake")
     @classmethod
     def _absolute(cls, value: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from jobs import recommender_files as files
 from jobs.cli import main
+from jobs.model_cards import read_card, write_card
 from jobs.night import Night
 from jobs.recommender_data import Shop, load
 from models.recommender import KINDS, from_recipe
@@ -33,7 +34,7 @@ def run(night: Night) -> dict[str, Any]:
         return {"trained": False, "in_service": serving["version"], "why": sentence}
     shop = load(night)
     version = version_of(night, shop)
-    card = None if night.options.retrain == "always" else files.read_card(night.store, version)
+    card = None if night.options.retrain == "always" else read_card(night.store, files.location(version))
     # A verdict holds against the incumbent of that moment only.
     if card is None or card["against"] != _name(incumbent):
         card = _train(night, shop, version, incumbent)
@@ -88,7 +89,7 @@ def _train(night: Night, shop: Shop, version: str, incumbent: dict[str, Any] | N
         "trained_on": _trained_on(night, shop),
     }
     card = {"row": row, "against": _name(incumbent), "note": _note(row, trained, refused)}
-    files.write_card(night.store, version, card)
+    write_card(night.store, files.location(version), card)
     return card
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from jobs import writer_files as files
 from jobs.cli import main
+from jobs.model_cards import read_card, write_card
 from jobs.night import Night
 from models.writer.clean import Marks, Pair, Plan, make_pair, make_plan
 from models.writer.encode import make_tokenizer
@@ -67,7 +68,7 @@ def run(night: Night) -> dict[str, Any]:
         return _untrained(night, "the training pairs are those of the model in service", pairs)
     start = _warm_start(night, incumbent)
     version = _version(night, learnt_from, incumbent if start else None)
-    card = None if night.options.retrain == "always" else files.read_card(night.store, version)
+    card = None if night.options.retrain == "always" else read_card(night.store, files.location(version))
     # A verdict holds against the incumbent of that moment only.
     if card is None or card["against"] != _name(incumbent):
         card = _train(night, version, pairs, judges, learnt_from, start, incumbent)
@@ -181,7 +182,7 @@ def _train(
     }
     note = _note(row, pairs, exams, texts, losses)
     card = {"row": row, "against": _name(incumbent), "note": note}
-    files.write_card(night.store, version, card)
+    write_card(night.store, files.location(version), card)
     return card
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,6 @@ from models.writer.verify import Verifier
 from models.writer.writer import FILES, Writer
 
 MODEL = "writer"
-CARD = "card.json"
 FACTS = ("product_id", "title_en", "title_zh", "category", "brand", "attributes_en", "attributes_zh")
 
 
@@ -62,19 +60,6 @@ def load(store: Store, where: str) -> Writer | None:
         return Writer.from_files({name: store.read(f"{where}/{name}") for name in FILES})
     except (FileNotFoundError, LookupError, TypeError, ValueError):
         return None
-
-
-def read_card(store: Store, version: str) -> dict[str, Any] | None:
-    try:
-        card: dict[str, Any] = json.loads(store.read(f"{location(version)}/{CARD}"))
-    except FileNotFoundError:
-        return None
-    return card
-
-
-def write_card(store: Store, version: str, card: dict[str, Any]) -> None:
-    """Written last: its presence says that the writer's files are whole."""
-    store.write(f"{location(version)}/{CARD}", json.dumps(card, sort_keys=True, ensure_ascii=False).encode())
 
 
 def code_hash() -> str:
