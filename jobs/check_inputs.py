@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -28,7 +29,9 @@ def run(night: Night, warning_share: float = 0.05, critical_share: float = 0.5) 
     checked = quality.check_tables(night, checks, INPUTS)
     measures, days = measure_inputs(night, warning_share, critical_share)
     docs = quality.push_docs(night, checks, "inputs")
-    note = quality.as_note(night, checked, measures, docs)
+    note = quality.as_note(night, checked, measures + refused_of_rebuilt(night, critical_share), docs)
+    # What is recorded for the date must not depend on which other days this run rebuilt.
+    note["measures"] = [asdict(m) for m in measures]
     note["days"] = days
     night.note("quality_inputs", note)
     quality.gate("check_inputs", note)
@@ -106,8 +109,27 @@ def refused(night: Night, warning: float, critical: float) -> list[Measure]:
     rebuild fewer, and record another number.
     """
     start = night.ds - timedelta(days=night.settings.lookback_days)
-    # One row a source, entity and day: small at any size of shop.
     rows = night.read("intake", start, night.ds).to_pylist()
+    return _refused_shares(rows, "", warning, critical)
+
+
+def refused_of_rebuilt(night: Night, critical: float) -> list[Measure]:
+    """As `refused`, over every day that this run rebuilt, and only what is critical.
+
+    A first import is mostly days that lie before the lookback.
+    """
+    record = night.staging.record("intake")
+    rebuilt = {date.fromisoformat(p) for p in record.partitions} if record else set()
+    recent = night.ds - timedelta(days=night.settings.lookback_days)
+    if all(day >= recent for day in rebuilt):
+        return []
+    rows = [r for r in night.read("intake", min(rebuilt), max(rebuilt)).to_pylist() if r["ds"] in rebuilt]
+    found = _refused_shares(rows, f" in the {len(rebuilt)} days that were rebuilt", 1.0, critical)
+    return [m for m in found if m.status == "critical"]
+
+
+def _refused_shares(rows: list[dict[str, Any]], where: str, warning: float, critical: float) -> list[Measure]:
+    """`rows` of `intake`: one a source, entity and day, small at any size of shop."""
     sums: dict[tuple[str, str], tuple[float, float]] = {}
     for row in rows:
         total, bad = sums.get((row["source"], row["entity"]), (0.0, 0.0))
@@ -116,7 +138,7 @@ def refused(night: Night, warning: float, critical: float) -> list[Measure]:
     measures = []
     for (source, entity), (total, bad) in sorted(sums.items()):
         share = bad / total if total else 0.0
-        what = f"the share of refused {entity} from {source}"
+        what = f"the share of refused {entity} from {source}{where}"
         found = judge_share(what, share, total, warning, critical)
         metric = f"refused_share.{source}.{entity}"
         measures.append(Measure("intake", metric, share, found.status, found.detail))

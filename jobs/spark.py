@@ -106,7 +106,7 @@ def spark(settings: Settings) -> SparkSession:
         .config("spark.sql.adaptive.coalescePartitions.initialPartitionNum", "64")
         .config("spark.sql.shuffle.partitions", "16")
         .config("spark.ui.enabled", "false")
-        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.ui.showConsoleProgress", str(sys.stderr.isatty()).lower())
         .config("spark.log.level", "ERROR")
         # Above so many paths Spark starts a job just to list them; a local folder is listed faster at once.
         .config("spark.sql.sources.parallelPartitionDiscovery.threshold", "10000" if local else "32")

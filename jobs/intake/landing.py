@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -105,6 +105,7 @@ def land(
     arrived: date | None,
     spark: SparkSession,
     store: Store | None = None,
+    track: Callable[[Sequence[Found], str], Iterable[Found]] = lambda files, _: files,
 ) -> list[Landed]:
     """Land raw files through a mapping, as one batch; returns what was landed per entity.
 
@@ -117,7 +118,8 @@ def land(
     mapping = load_mapping(mapping_path)
     chosen = _choose(mapping, find_files(files, settings), files)
     checked = {
-        e: [check_file(f, part.read, settings) for f in chosen[e]] for e, part in mapping.entities().items()
+        e: [check_file(f, part.read, settings) for f in track(chosen[e], f"Checking files of {e}")]
+        for e, part in mapping.entities().items()
     }
     for entity, part in mapping.entities().items():
         _check_dates(mapping, entity, part, checked[entity], arrived)

@@ -77,6 +77,21 @@ def test_empty_tables_unaccounted_rows_and_refusals_are_critical(night: Night) -
     assert "the share of refused products from sample is 6.0% of 100 rows, above 5%" in note["warnings"]
 
 
+def test_refusals_before_the_lookback_are_critical_but_not_recorded(night: Night) -> None:
+    old = [
+        good("intake", ds=DS - timedelta(days=n), rows_in=100, good=40, quarantined=60, duplicates=0, late=0)
+        for n in range(4, 10)
+    ]
+    stage_inputs(night, intake=[good("intake", rows_in=100, good=100, quarantined=0, duplicates=0), *old])
+    with pytest.raises(GateFailed, match="51.4% of 700 rows"):
+        check_inputs.run(night)
+    note = night.notes()["quality_inputs"]
+    (found,) = note["critical"]
+    assert "refused events from sample in the 7 days that were rebuilt is 51.4% of 700 rows, above 50%" in found
+    recorded = {m["metric"]: m["value"] for m in note["measures"]}
+    assert recorded["refused_share.sample.events"] == 0
+
+
 def critical(night: Night) -> list[str]:
     measures, _ = check_inputs.measure_inputs(night, 0.05, 0.5)
     return [m.detail for m in measures if m.status == "critical"]

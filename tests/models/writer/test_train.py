@@ -100,6 +100,7 @@ def test_it_learns_and_writes_true_texts(trained: tuple[model.Transformer, list[
 
 
 def test_the_same_seed_gives_the_same_bytes() -> None:
+    """In one process; `tests/e2e/test_guarantees.py` compares two."""
     one, two = (train.train(PAIRS, TOKENIZER, steps=4, batch=8, seed=5)[0] for _ in range(2))
     assert model.to_files(one) == model.to_files(two)
 
