@@ -57,9 +57,9 @@ def night(make_night: MakeNight) -> Night:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """SQLAlchemy URL of a PostgreSQL server that lives as long as the tests."""
-    with servers.postgres(tmp_path_factory.mktemp("postgres")) as url:
+    with servers.postgres() as url:
         yield url
 
 

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -48,21 +49,18 @@ def _postgres_program(name: str) -> str | None:
 
 
 @contextlib.contextmanager
-def postgres(folder: Path) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """A PostgreSQL server; yields its SQLAlchemy URL. Skips where PostgreSQL is not installed."""
     initdb, server = _postgres_program("initdb"), _postgres_program("postgres")
     if not initdb or not server:
         pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
     (port,) = free_ports(1)
-    data = folder / "pg"
-    data.mkdir(parents=True)
     prefix: list[str] = []
+    # Not in pytest's folders: every pytest that starts closes them to other users, in mid-run too.
+    data = Path(tempfile.mkdtemp(prefix="nightshelf-postgres-"))
     if os.getuid() == 0:
         # PostgreSQL refuses to run as root: use an ordinary user that every Debian has.
         shutil.chown(data, "nobody")
-        for parent in [folder, *folder.parents]:
-            if parent.stat().st_uid == 0 and parent != Path("/") and not parent.stat().st_mode & 0o001:
-                parent.chmod(parent.stat().st_mode | 0o011)
         prefix = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
     make = [initdb, "-D", str(data), "-U", "nightshelf", "-A", "trust", "--no-sync"]
     subprocess.run([*prefix, *make], check=True, capture_output=True)
@@ -74,6 +72,7 @@ def postgres(folder: Path) -> Iterator[str]:
     finally:
         # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients that forgot to close.
         stop(process, signal.SIGINT)
+        shutil.rmtree(data)
 
 
 def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:

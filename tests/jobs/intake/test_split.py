@@ -209,7 +209,12 @@ def test_of_one_days_versions_the_one_most_rows_agree_on_is_good(frame: Frame) -
 
 def test_products_are_as_of_the_date(frame: Frame) -> None:
     rows = frame(
-        "products", product("p", 1, "old"), product("p", 3, "new"), product("p", 5, "later"), product("q", 5)
+        "products",
+        product("p", 1, "old"),
+        product("p", 3, "new"),
+        product("p", 4, "corrected a day later", arrived=day(5)),
+        product("p", 5, "later"),
+        product("q", 5),
     )
     split = split_versions("products", rows)
     found = [
