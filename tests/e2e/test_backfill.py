@@ -71,7 +71,9 @@ def _wait_for_runs(env: dict[str, str], count: int) -> list[dict[str, str]]:
     end = time.monotonic() + _LIMIT_SECONDS
     runs: list[dict[str, str]] = []
     while time.monotonic() < end:
-        runs = json.loads(airflow(env, "dags", "list-runs", "nightly", "-o", "json").stdout)
+        # Airflow's log lines go to stdout too, before the answer.
+        answer = airflow(env, "dags", "list-runs", "nightly", "-o", "json").stdout
+        runs = json.loads(answer.strip().splitlines()[-1])
         if len(runs) == count and all(r["state"] in ("success", "failed") for r in runs):
             return runs
         time.sleep(10)

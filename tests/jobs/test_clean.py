@@ -213,6 +213,18 @@ def test_a_lost_row_is_a_bug_that_stops_the_night() -> None:
     clean.conserve([], landed, [])
 
 
+def test_a_night_that_loses_a_row_stops(
+    deliver: Any, make_night: MakeNight, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver({"e1.csv": HISTORY["e1.csv"]})
+    split = clean.split_events
+    monkeypatch.setattr(clean, "split_events", lambda rows, days: split(rows, days).where("event_id <> '5'"))
+    night = make_night("2026-01-06")
+    with pytest.raises(RuntimeError, match="rows were lost or made.*2 landed, 1 accounted"):
+        clean.run(night)
+    assert not night.is_staged("events_clean")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "ds", "events", "products"),

@@ -214,6 +214,7 @@ def test_products_are_as_of_the_date(frame: Frame) -> None:
         product("p", 3, "new"),
         product("p", 4, "corrected a day later", arrived=day(5)),
         product("p", 5, "later"),
+        product("p", 6, "announced in advance", arrived=day(4)),
         product("q", 5),
     )
     split = split_versions("products", rows)
