@@ -44,7 +44,12 @@ def running_airflow(env: dict[str, str], folder: Path) -> Iterator[None]:
         "AIRFLOW__CORE__PARALLELISM": "2",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
     }
-    parts = {"api-server": ["--host", "127.0.0.1", "--workers", "1"], "scheduler": [], "dag-processor": []}
+    parts = {
+        "api-server": ["--host", "127.0.0.1", "--workers", "1"],
+        # Its log server would outlive it.
+        "scheduler": ["--skip-serve-logs"],
+        "dag-processor": [],
+    }
     running = []
     try:
         for name, args in parts.items():
@@ -73,7 +78,9 @@ def _wait_for_runs(env: dict[str, str], count: int) -> list[dict[str, str]]:
     while time.monotonic() < end:
         # Airflow's log lines go to stdout too, before the answer.
         answer = airflow(env, "dags", "list-runs", "nightly", "-o", "json").stdout
-        runs = json.loads(answer.strip().splitlines()[-1])
+        found = json.loads(answer.strip().splitlines()[-1])
+        # Unpaused, the DAG also runs for the newest interval of its schedule.
+        runs = [r for r in found if r["run_id"].startswith("backfill")]
         if len(runs) == count and all(r["state"] in ("success", "failed") for r in runs):
             return runs
         time.sleep(10)
@@ -102,6 +109,6 @@ def test_backfill_of_old_dates(shop: Shop, tmp_path: Path) -> None:
     assert [r["state"] for r in runs] == ["success"] * len(DATES)
     for ds in DATES:
         assert published(settings, "recommendations", ds).num_rows > 0
-        rows = published(settings, "events_clean", ds)
-        assert max(rows["event_time"].to_pylist()).date().isoformat() <= ds
-    assert published(settings, "events_clean", "2026-01-21").num_rows == 0
+        # Events of later days came with the same import, and are not known yet.
+        for table in ("users", "products"):
+            assert max(published(settings, table, ds)["first_seen"].to_pylist()).isoformat() <= ds
