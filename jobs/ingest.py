@@ -28,8 +28,9 @@ def run(night: Night) -> dict[str, Any]:
         summary["note"] = "no sources in the settings: nothing to land; rows come by `nightshelf import`"
     for source in night.settings.sources:
         for files, arrived in deliveries(source, night, summary["missing"]):
+            session = spark(night.settings)
             done = land(
-                night.settings, _mapping(source), files, arrived, spark(night.settings), night.store, night.track
+                night.settings, _mapping(source), files, arrived, session, night.store, track=night.track
             )
             summary["landed"] += [one.sentence() for one in done if one.status == "landed"]
             summary["rows"] += sum(one.rows for one in done)

@@ -220,7 +220,7 @@ def test_a_night_that_loses_a_row_stops(
     split = clean.split_events
     monkeypatch.setattr(clean, "split_events", lambda rows, days: split(rows, days).where("event_id <> '5'"))
     night = make_night("2026-01-06")
-    with pytest.raises(RuntimeError, match="rows were lost or made.*2 landed, 1 accounted"):
+    with pytest.raises(RuntimeError, match=r"rows were lost or made.*2 landed, 1 accounted"):
         clean.run(night)
     assert not night.is_staged("events_clean")
 
