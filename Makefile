@@ -1,6 +1,10 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
+# As pip does, uv trusts what this machine trusts, such as a company's own certificate.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
+export UV_SYSTEM_CERTS ?= true
+endif
 .PHONY: help setup nightly test test-all lint lock clean
 
 help: ## List what make can do

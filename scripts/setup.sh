@@ -39,8 +39,6 @@ fi
 
 echo "setup: installing the locked environment into .venv (about 3.5 GB)"
 uv=(.tools/uv/bin/uv pip)
-# As pip does: trust what this machine trusts, such as a company's own certificate.
-if [ -e /etc/ssl/certs/ca-certificates.crt ]; then export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"; fi
 "${uv[@]}" sync -q --python .venv/bin/python --require-hashes requirements.lock
 "${uv[@]}" install -q --python .venv/bin/python --no-deps --no-build-isolation -e .
 echo "$want" > $stamp
