@@ -1,9 +1,14 @@
-"""What the recommender reaches on purchases it has not seen.
+"""What the recommenders reach on published protocols, and on a shop's own last days.
 
-    python -m benchmarks.recommender --data FOLDER [--holdout-days 14] [--seed 1]
+    python -m benchmarks.recommender --format sequences --file F [--attributes F] [--model all]
+    python -m benchmarks.recommender --format lightgcn --train F --test F [--model all]
+    python -m benchmarks.recommender --format retail --data FOLDER [--holdout-days 14]
 
-FOLDER holds UCI Online Retail as CSV (plain or gzip). The last days are held out; constants are chosen on the
-days before those. Prints a table of shoppers with a past, then one JSON line per model.
+sequences: `user item item …` in time order, a user's last item hidden (HR and NDCG at 10). lightgcn: the same
+layout without order, one file to learn from and one that is hidden (Recall and NDCG at 20). retail: UCI
+Online Retail as CSV, the last days hidden. Files may be gzip. Constants are chosen inside the training data
+by one rule for every file. Prints a table (with --dataset beside the published figures), then one JSON line
+a model.
 """
 
 from __future__ import annotations
@@ -11,96 +16,105 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import time
-from dataclasses import replace
+import sys
+import tomllib
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from models.recommender import metrics
-from models.recommender.base import DAY, Behaviour, Interactions, Items, Recommender
-from models.recommender.blend import Blend
-from models.recommender.evaluation import AT, Holdout, per_buyer
-from models.recommender.item_graph import ItemGraph
-from models.recommender.popularity import Popularity
-from models.recommender.selection import choose
+from benchmarks import protocols, retail
+from benchmarks.contenders import contenders, names
+from benchmarks.formats import Unreadable
 
-COLUMNS = ["InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID"]
+PUBLISHED = Path(__file__).with_name("published.toml")
 
 
-def online_retail(folder: Path) -> tuple[Interactions, Items, int]:
-    """Events, catalogue, and the midnight after the last day. Rows without a price or a name are left out."""
-    files = sorted(folder.glob("*.csv*"))
-    if not files:
-        raise SystemExit(f"no CSV file in {folder}: --data names the folder of UCI Online Retail")
-    frame = pd.read_csv(
-        files[0], usecols=COLUMNS, dtype={"InvoiceNo": str, "StockCode": str, "CustomerID": str}
-    )
-    frame = frame[(frame["UnitPrice"] > 0) & frame["Description"].notna()]
-    seconds = (pd.to_datetime(frame["InvoiceDate"]) - pd.Timestamp(0)) // pd.Timedelta(seconds=1)
-    returned = frame["InvoiceNo"].str.startswith("C") | (frame["Quantity"] <= 0)
-    user, users = pd.factorize(frame["CustomerID"], sort=True)
-    item, items = pd.factorize(frame["StockCode"], sort=True)
-    session, _ = pd.factorize(frame["InvoiceNo"], sort=True)
-    events = Interactions(
-        user=user.astype(np.int32),
-        item=item.astype(np.int32),
-        time=seconds.to_numpy().astype(np.int64),
-        behaviour=np.where(returned, Behaviour.RETURN, Behaviour.PURCHASE).astype(np.int8),
-        session=session.astype(np.int32),
-        n_users=len(users),
-        n_items=len(items),
-    )
-    catalogue = replace(Items.plain(len(items)), product_id=np.asarray(items, np.str_))
-    return events, catalogue, (int(seconds.max()) // DAY + 1) * DAY
-
-
-def row(
-    name: str, model: Recommender, holdout: Holdout, seed: int, chosen_in: float = 0.0
-) -> dict[str, object]:
-    """One model's figures; `cpu_seconds` is choosing, fitting and scoring the holdout's buyers."""
-    start = time.process_time()
-    model.fit(holdout.past, holdout.items, holdout.cut)
-    table, _ = per_buyer(model, holdout, 2 * AT)
-    with_past = np.diff(holdout.histories.indptr)[holdout.buyers] > 0
-    known = {measure: values[with_past] for measure, values in table.items()}
-    low, high = metrics.bootstrap_interval(known["ndcg"], seed)
-    return {
-        "model": name,
-        "users": int(with_past.sum()),
-        **{f"{m}@{AT}": round(float(known[m].mean()), 4) for m in ("ndcg", "recall", "hr", "map", "mrr")},
-        "ndcg_low": round(low, 4),
-        "ndcg_high": round(high, 4),
-        "cpu_seconds": round(chosen_in + time.process_time() - start, 1),
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-    }
-
-
-def main() -> None:
+def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True, help="folder of UCI Online Retail")
+    parser.add_argument("--format", choices=("sequences", "lightgcn", "retail"), required=True)
+    parser.add_argument(
+        "--dataset", default="", help="its name; gowalla, beauty, sports have published figures"
+    )
+    parser.add_argument("--file", type=Path, help="sequences")
+    parser.add_argument("--attributes", type=Path, help="JSON: item → attribute numbers")
+    parser.add_argument("--train", type=Path)
+    parser.add_argument("--test", type=Path)
+    parser.add_argument("--data", type=Path, help="folder of UCI Online Retail")
     parser.add_argument("--holdout-days", type=int, default=14)
-    parser.add_argument("--seed", type=int, default=1, help="of the bootstrap; the models have no randomness")
-    args = parser.parse_args()
-    events, items, as_of = online_retail(args.data)
-    holdout = Holdout.split(events, items, as_of, args.holdout_days)
-    start = time.process_time()
-    recipe, tried = choose(holdout.past, items, holdout.cut, args.holdout_days)
-    chosen_in = time.process_time() - start
-    rows = [
-        row("popularity, 7 days", Popularity(), holdout, args.seed),
-        row("item graph, start", ItemGraph(), holdout, args.seed),
-        row("item graph, chosen", ItemGraph(**recipe["graph"]), holdout, args.seed, chosen_in),
-        row("blend, chosen", Blend(**recipe), holdout, args.seed, chosen_in),
+    parser.add_argument("--model", default="all", help="one model, or all")
+    parser.add_argument("--seed", type=int, default=1)
+    return parser
+
+
+def load(parser: argparse.ArgumentParser, args: argparse.Namespace) -> protocols.Protocol:
+    needed = {"sequences": ("file",), "lightgcn": ("train", "test")}[args.format]
+    for name in needed:
+        if getattr(args, name) is None:
+            parser.error(f"--format {args.format} needs --{name}")
+    if args.format == "sequences":
+        found = protocols.sequences(args.dataset or args.file.stem, args.file, args.attributes, args.seed)
+    else:
+        found = protocols.lightgcn(args.dataset or args.train.stem, args.train, args.test, args.seed)
+    if args.model not in ("all", *names(found)):
+        parser.error(f"no model '{args.model}' for this format; there are: all, {', '.join(names(found))}")
+    return found
+
+
+def published(protocol: protocols.Protocol) -> list[dict[str, Any]]:
+    tables = tomllib.loads(PUBLISHED.read_text()).get(protocol.name, {})
+    first, second = protocol.measures
+    return [
+        {
+            "model": f"{name} (published)",
+            f"{first}@{protocol.k}": value,
+            f"{second}@{protocol.k}": tables[second][name],
+        }
+        for name, value in tables.get(first, {}).items()
     ]
-    print(pd.DataFrame(rows).to_string(index=False))
-    print(f"chosen among {len(tried)}: {json.dumps(recipe)}")
-    for figures in rows:
-        print(json.dumps({"dataset": "online-retail", **figures}))
+
+
+def run(protocol: protocols.Protocol, model: str, seed: int) -> list[dict[str, Any]]:
+    rows = []
+    for contender in contenders(protocol, model, seed):
+        reached = protocol.testing.measure(contender.score, protocol.k)
+        first, second = protocol.measures
+        row = {
+            "model": contender.name,
+            f"{first}@{protocol.k}": round(reached[first], 4),
+            f"{second}@{protocol.k}": round(reached[second], 4),
+            "coverage": round(reached["coverage"], 4),
+            "seconds": round(contender.seconds, 1),
+            "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        }
+        print(f"{contender.name}: {json.dumps(contender.chosen)}", file=sys.stderr, flush=True)
+        for trial in contender.tried:
+            print(f"  validation {json.dumps(trial)}", file=sys.stderr, flush=True)
+        rows.append(row)
+    return rows
+
+
+def main() -> int:
+    parser = arguments()
+    args = parser.parse_args()
+    try:
+        if args.format == "retail":
+            if args.data is None:
+                parser.error("--format retail needs --data")
+            retail.main(args.data, args.holdout_days, args.seed)
+            return 0
+        protocol = load(parser, args)
+    except Unreadable as error:
+        print(f"benchmarks.recommender: {error}", file=sys.stderr)
+        return 2
+    rows = run(protocol, args.model, args.seed)
+    print(pd.DataFrame(published(protocol) + rows).to_string(index=False, na_rep=""))
+    for row in rows:
+        print(json.dumps({"dataset": protocol.name, "seed": args.seed, **row}))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable
 from datetime import date
+from glob import glob
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -202,6 +203,7 @@ def main(step: str | None = None) -> None:
     Errors a person can act on end as one line and their exit code.
     """
     logging.basicConfig(level=os.environ.get("NIGHTSHELF_LOG", "WARNING"), stream=sys.stderr)
+    _quieten_tensorflow()
     args = [step, *sys.argv[1:]] if step else sys.argv[1:]
     try:
         code = app(args, standalone_mode=False, prog_name="nightshelf")
@@ -216,6 +218,13 @@ def main(step: str | None = None) -> None:
     except Exception as error:
         code = _usage_or_bug(error)
     sys.exit(code or 0)
+
+
+def _quieten_tensorflow() -> None:
+    """Before it is imported: no notes on its build, and no search for a GPU where there is none."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if not glob("/dev/nvidia*") and not glob("/dev/dxg"):
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 
 def _usage_or_bug(error: Exception) -> int:

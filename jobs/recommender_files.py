@@ -68,7 +68,12 @@ def code_hash() -> str:
     """Hash of the code that decides what a model is: a change of a constant is a new version."""
     here = Path(__file__).resolve().parent
     files = sorted((here.parent / "models" / "recommender").glob("*.py"))
-    files += [here / "recommender_data.py", here / "train_recommender.py", here / "recommend.py"]
+    files += [
+        here.parent / "models" / "backend.py",
+        here / "recommender_data.py",
+        here / "train_recommender.py",
+        here / "recommend.py",
+    ]
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.name.encode() + b"\0" + file.read_bytes())

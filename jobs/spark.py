@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 HADOOP_AWS = "org.apache.hadoop:hadoop-aws:3.4.2"
 _JAVA_VERSIONS = (17, 21)
+_LOGGING = Path(__file__).with_name("log4j2.properties")
 
 
 def java_version(home: str) -> int | None:
@@ -96,7 +98,7 @@ def spark(settings: Settings) -> SparkSession:
         SparkSession.builder.appName("nightshelf")
         .master(settings.spark_master)
         .config("spark.driver.memory", settings.spark_memory)
-        .config("spark.driver.extraJavaOptions", f"-Duser.timezone=UTC {_driver_options(settings)}".strip())
+        .config("spark.driver.extraJavaOptions", _driver_options(settings))
         .config("spark.executor.extraJavaOptions", "-Duser.timezone=UTC")
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.sql.ansi.enabled", "true")
@@ -107,7 +109,6 @@ def spark(settings: Settings) -> SparkSession:
         .config("spark.sql.shuffle.partitions", "16")
         .config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", str(sys.stderr.isatty()).lower())
-        .config("spark.log.level", "ERROR")
         # Above so many paths Spark starts a job just to list them; a local folder is listed faster at once.
         .config("spark.sql.sources.parallelPartitionDiscovery.threshold", "10000" if local else "32")
         # Readers of the lake see only what a commit names; no marker files.
@@ -116,17 +117,17 @@ def spark(settings: Settings) -> SparkSession:
     if _needs_s3(settings):
         builder = _with_s3(builder, settings)
     session: SparkSession = builder.getOrCreate()
-    session.sparkContext.setLogLevel("ERROR")
+    # It tells of every connection it opens and closes, even when the log's stream is gone already.
+    logging.getLogger("py4j").setLevel(logging.WARNING)
     return session
 
 
 def _driver_options(settings: Settings) -> str:
-    """JVM options of a driver that does all the work itself, on a machine of few cores.
-
-    There the optimising compiler takes more time from short jobs than it gives back.
-    """
+    options = f"-Duser.timezone=UTC -Dlog4j2.configurationFile={_LOGGING.as_uri()}"
+    # A driver that does all the work itself, on a machine of few cores: there the optimising compiler takes
+    # more time from short jobs than it gives back.
     few_cores = settings.spark_master.startswith("local") and (os.cpu_count() or 1) <= 4
-    return "-XX:TieredStopAtLevel=1 -XX:+UseParallelGC" if few_cores else ""
+    return f"{options} -XX:TieredStopAtLevel=1 -XX:+UseParallelGC" if few_cores else options
 
 
 def _needs_s3(settings: Settings) -> bool:

@@ -66,7 +66,7 @@ def code_hash() -> str:
     """Hash of the code and rules that decide what is written: a change of a constant is a new version."""
     folder = Path(__file__).resolve().parent.parent / "models" / "writer"
     digest = hashlib.sha256()
-    for file in sorted(folder.glob("*.py")):
+    for file in [folder.parent / "backend.py", *sorted(folder.glob("*.py"))]:
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
     for language in LANGUAGES:
         digest.update(load_rules(language).digest.encode())

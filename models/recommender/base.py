@@ -97,6 +97,7 @@ class Items:
     """The catalogue, one entry per item index; groups are indices, -1 for unknown.
 
     `parent` is the group of variants (colours, sizes) an item belongs to; an item alone is its own group.
+    `attributes` (items, slots) numbers values from 1 on, 0 where a slot is empty; None: category and brand.
     """
 
     product_id: NDArray[np.str_]
@@ -104,9 +105,17 @@ class Items:
     brand: Ints
     parent: Ints
     in_stock: Bools
+    attributes: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.product_id)
+
+    def attribute_slots(self) -> Ints:
+        """(items, slots): what a model may know of an item besides its name."""
+        if self.attributes is not None:
+            return self.attributes
+        brand = np.where(self.brand >= 0, self.brand + self.n_categories + 1, 0)
+        return np.stack([self.category + 1, brand], axis=1).astype(np.int32)
 
     @property
     def n_categories(self) -> int:

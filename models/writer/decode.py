@@ -15,9 +15,10 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from models.backend import compiled
 from models.writer.contexts import Contexts
 from models.writer.encode import MAX_TARGET, Ints, Sources
-from models.writer.model import NEVER, Transformer, compiled
+from models.writer.model import NEVER, Transformer
 from models.writer.tokenizer import BEGIN, END, PAD
 
 Floats = NDArray[np.float32]

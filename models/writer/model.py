@@ -208,16 +208,3 @@ def _variables(model: Transformer) -> list[Any]:
     if len({v.path for v in found}) != len(found):
         raise AssertionError("two variables share a path: one would overwrite the other when stored")
     return found
-
-
-def compiled(function: Any) -> Any:
-    """The function as a graph of the backend in use."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        return tf.function(function, reduce_retracing=True)
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return jax.jit(function)
-    return function

@@ -1,4 +1,4 @@
-"""Training by steps, never by time, with fixed seeds and TensorFlow's operations in a fixed order."""
+"""Training by steps, never by time; the same inputs and seed give the same weights."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from models.backend import compiled, make_deterministic
 from models.writer import model as network
 from models.writer.clean import Pair
 from models.writer.encode import Batch, Examples
@@ -59,18 +60,6 @@ def smoothed_loss(smoothing: float) -> Callable[[Any, Any], Any]:
     return loss
 
 
-def make_deterministic(seed: int) -> None:
-    """Seeds of Python, NumPy and the backend; TensorFlow's operations in a fixed order."""
-    keras.utils.set_random_seed(seed)
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        tf.config.experimental.enable_op_determinism()
-        # TensorFlow's graph optimiser orders sums by addresses: weights would differ in their last bits from
-        # process to process. Without it a step takes the same time.
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-
-
 def train(
     pairs: Sequence[Pair],
     tokenizer: Tokenizer,
@@ -106,7 +95,7 @@ def _endless(examples: Examples, batch: int, rng: np.random.Generator) -> Iterat
 
 def token_loss(model: Transformer, pairs: Sequence[Pair], tokenizer: Tokenizer, batch: int) -> float:
     """Mean cross-entropy per token in nats over the pairs, without smoothing or dropout."""
-    score = network.compiled(lambda given, wanted: smoothed_loss(0.0)(wanted, model(given, training=False)))
+    score = compiled(lambda given, wanted: smoothed_loss(0.0)(wanted, model(given, training=False)))
     total, count = 0.0, 0
     for one in Examples.of(pairs, tokenizer).batches(batch, None):
         tokens = int((one.wanted != PAD).sum())

@@ -1,0 +1,209 @@
+"""The sequence model as a recommender: trains the network on packed pasts, scores with its last state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.recommender.base import Floats, History, Interactions, Ints, Items, Longs, Recommender
+from models.recommender.packing import epoch
+from models.recommender.sequences import Sequences, sequences
+
+# Pasts encoded at once.
+ENCODE_ROWS = 512
+
+
+@dataclass(frozen=True)
+class SequenceRecipe:
+    """Sizes and training. `time` is the length of a packed row, `rows` the rows of a step."""
+
+    width: int = 64
+    blocks: int = 2
+    heads: int = 2
+    length: int = 50
+    dropout: float = 0.3
+    input_dropout: float = 0.5
+    time: int = 64
+    rows: int = 24
+    negatives: int = 1024
+    rate: float = 2e-3
+    epochs: int = 24
+    seed: int = 1
+
+
+class SequenceModel(Recommender):
+    """Scores an item by its vector times the state behind a shopper's past."""
+
+    kind: ClassVar[str] = "sequence"
+
+    def __init__(self, **recipe: Any) -> None:
+        self.constants = replace(SequenceRecipe(), **recipe)
+        self.network: Any = None
+        self.table: Floats = np.zeros((0, self.constants.width), np.float32)
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        return asdict(self.constants)
+
+    @property
+    def n_items(self) -> int:
+        return len(self.table)
+
+    def fit(self, interactions: Interactions, items: Items, as_of: int) -> Self:
+        return self.fit_until(interactions, items, None)
+
+    def fit_until(
+        self,
+        interactions: Interactions,
+        items: Items,
+        measure: Callable[[Self], float] | None,
+        every: int = 3,
+        patience: int = 3,
+    ) -> Self:
+        """Trains for the recipe's epochs. With `measure`, called after every few epochs, training stops when
+        it has not risen `patience` times, and the best weights are kept; `recipe` then says how many epochs
+        that were.
+        """
+        seq = sequences(interactions)
+        recipe = self.constants
+        trainer = _Trainer(recipe, seq, items.attribute_slots())
+        self.network = trainer.network
+        best, at, waited = -np.inf, recipe.epochs, 0
+        kept: list[NDArray[Any]] | None = None
+        for done in range(1, recipe.epochs + 1):
+            trainer.epoch()
+            if measure is None or done % every:
+                continue
+            self._make_table()
+            value = measure(self)
+            if value > best:
+                best, at, kept, waited = value, done, trainer.weights(), 0
+            elif (waited := waited + 1) >= patience:
+                break
+        if kept is not None:
+            trainer.restore(kept)
+        self.constants = replace(recipe, epochs=at)
+        self._make_table()
+        return self
+
+    def _make_table(self) -> None:
+        count = self.network.config.items
+        ids = np.arange(1, count, dtype=np.int32)
+        parts = [np.asarray(self.network.vectors(ids[i : i + 8192])) for i in range(0, count - 1, 8192)]
+        self.table = np.concatenate(parts).astype(np.float32)
+
+    def states(self, history: History) -> Floats:
+        """(shoppers, width): what each is looking for; zeros without a past."""
+        recipe, n = self.constants, len(history)
+        out = np.zeros((n, recipe.width), np.float32)
+        for low in range(0, n, ENCODE_ROWS):
+            block = history.pick(np.arange(low, min(low + ENCODE_ROWS, n)))
+            out[low : low + len(block)] = self._encode(block)
+        return out
+
+    def _encode(self, history: History) -> Floats:
+        length = self.constants.length
+        size = np.minimum(np.diff(history.indptr), length)
+        back = np.arange(length)[::-1]
+        there = back < size[:, None]
+        at = np.where(there, history.indptr[1:, None] - 1 - back, 0)
+        if len(history.item) == 0:
+            return np.zeros((len(history), self.constants.width), np.float32)
+
+        def padded(values: NDArray[Any]) -> Ints:
+            rows = np.where(there, values, 0).astype(np.int32)
+            return np.pad(rows, ((0, ENCODE_ROWS - len(rows)), (0, 0)))
+
+        item, behaviour = padded(history.item[at] + 1), padded(history.behaviour[at])
+        place, segment = padded(np.broadcast_to(back, at.shape)), padded(there)
+        states = np.array(self._encoder(item, behaviour, place, segment))[: len(history)]
+        states[size == 0] = 0
+        return states.astype(np.float32)
+
+    @property
+    def _encoder(self) -> Callable[..., Any]:
+        from models.backend import compiled
+
+        if getattr(self, "_encoder_of", None) is not self.network:
+            network = self.network
+            self._compiled = compiled(lambda i, b, p, s: network.encode(i, b, p, s)[:, -1])
+            self._encoder_of = network
+        found: Callable[..., Any] = self._compiled
+        return found
+
+    def score_block(self, history: History) -> Floats:
+        return np.asarray(self.states(history) @ self.table.T, np.float32)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        found = {v.path: np.asarray(v) for v in self.network.trainable_variables}
+        return found | {"attributes_of": np.asarray(self.network.attributes_of)}
+
+    def restore(self, state: dict[str, NDArray[Any]]) -> Self:
+        attributes = state["attributes_of"]
+        self.network = _network(self.constants, len(attributes), attributes)
+        for variable in self.network.trainable_variables:
+            variable.assign(state[variable.path])
+        self._make_table()
+        return self
+
+    def reindex(self, mapping: Longs) -> Self:
+        state = self.state()
+        old = np.where(mapping >= 0, mapping + 1, 0)
+        rows = np.concatenate([[0], old])
+        state["item/embeddings"] = np.where((rows > 0)[:, None], state["item/embeddings"][rows], 0.0)
+        state["attributes_of"] = state["attributes_of"][rows]
+        return self.restore(state)
+
+
+def _network(recipe: SequenceRecipe, items: int, attributes: Ints) -> Any:
+    from models.recommender.attention import NetworkConfig, SequenceNetwork
+
+    names = ("width", "blocks", "heads", "length", "dropout", "input_dropout")
+    config = NetworkConfig(
+        items=items,
+        attributes=int(attributes.max(initial=0)) + 1,
+        **{n: getattr(recipe, n) for n in names},
+    )
+    return SequenceNetwork(config, attributes)
+
+
+class _Trainer:
+    """One training: the network, its optimiser, and the epochs so far."""
+
+    def __init__(self, recipe: SequenceRecipe, seq: Sequences, attributes: Ints) -> None:
+        import keras
+        from keras import ops
+
+        from models.backend import make_deterministic
+
+        make_deterministic(recipe.seed)
+        self.recipe, self.seq = recipe, seq
+        self.rng = np.random.default_rng(recipe.seed)
+        slots = np.concatenate([np.zeros((1, attributes.shape[1]), np.int32), attributes])
+        self.network = _network(recipe, seq.n_items + 1, slots)
+        self.network.compile(
+            optimizer=keras.optimizers.Adam(recipe.rate, beta_2=0.98),
+            # The network gives the loss of every position; this is their mean over real ones.
+            loss=lambda there, cost: ops.sum(cost) / ops.maximum(ops.sum(there), 1.0),
+            jit_compile=True,
+        )
+        self.losses: list[float] = []
+
+    def epoch(self) -> None:
+        recipe = self.recipe
+        for rows in epoch(self.seq, recipe.length, recipe.time, recipe.rows, self.rng):
+            inputs = {n: getattr(rows, n) for n in ("item", "behaviour", "place", "segment", "target")}
+            inputs["negative"] = self.rng.integers(1, self.seq.n_items + 1, recipe.negatives, dtype=np.int32)
+            loss = self.network.train_on_batch(inputs, (rows.target > 0).astype(np.float32))
+            self.losses.append(float(loss))
+
+    def weights(self) -> list[NDArray[Any]]:
+        return [np.array(v) for v in self.network.trainable_variables]
+
+    def restore(self, weights: list[NDArray[Any]]) -> None:
+        for variable, value in zip(self.network.trainable_variables, weights, strict=True):
+            variable.assign(value)
