@@ -27,12 +27,6 @@ def ordered(tmp_path: Path) -> protocols.Protocol:
     return protocols.sequences("tiny", path, tmp_path / "attributes.json", seed=1)
 
 
-def likes(item: int, n: int) -> Floats:
-    scores = np.zeros((1, n), np.float32)
-    scores[0, item] = 1
-    return scores
-
-
 def test_the_last_item_is_tested_the_one_before_chosen_by_and_neither_trained_on(
     ordered: protocols.Protocol,
 ) -> None:
@@ -67,9 +61,10 @@ def test_a_perfect_model_reaches_one_and_one_without_opinion_nothing(ordered: pr
 
 
 def test_what_a_user_had_is_not_listed(ordered: protocols.Protocol) -> None:
-    # Everybody is offered item 1: the first and the third had it, for the second it is the hidden one.
-    reached = ordered.testing.measure(lambda past: np.repeat(likes(1, 5), len(past), axis=0), 1)
-    assert reached["hr"] == pytest.approx(1 / 3)
+    # Everybody likes item 1 best, then 4. The first had 1 and gets 4, what is hidden; the second gets 1, too.
+    scores = np.array([[0, 2, 0, 0, 1]], np.float32)
+    reached = ordered.testing.measure(lambda past: np.repeat(scores, len(past), axis=0), 1)
+    assert reached["hr"] == pytest.approx(2 / 3)
 
 
 def test_without_order_a_seventh_of_the_training_items_is_held_back(tmp_path: Path) -> None:

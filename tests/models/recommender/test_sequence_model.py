@@ -44,6 +44,19 @@ def test_a_score_depends_on_its_own_past_only(shop: Holdout, model: SequenceMode
         np.testing.assert_allclose(alone[0], together[user], rtol=1e-4, atol=1e-5)
 
 
+def test_pasts_in_one_row_do_not_see_each_other(model: SequenceModel) -> None:
+    def states(item: list[int], place: list[int], segment: list[int]) -> np.ndarray:
+        rows = [np.array([values], np.int32) for values in (item, [3] * len(item), place, segment)]
+        return np.asarray(model.network.encode(*rows))[0]
+
+    packed = states([5, 6, 7, 30, 31], [2, 1, 0, 1, 0], [1, 1, 1, 2, 2])
+    np.testing.assert_allclose(packed[:3], states([5, 6, 7], [2, 1, 0], [1, 1, 1]), atol=1e-5)
+    np.testing.assert_allclose(packed[3:], states([30, 31], [1, 0], [1, 1]), atol=1e-5)
+    # Nor does an event see what came after it.
+    assert not np.allclose(packed[4], states([30, 32], [1, 0], [1, 1])[1], atol=1e-3)
+    np.testing.assert_allclose(packed[3], states([30, 32], [1, 0], [1, 1])[0], atol=1e-5)
+
+
 def test_stored_and_over_another_catalogue_it_scores_the_same(shop: Holdout, model: SequenceModel) -> None:
     some = shop.histories.pick(np.arange(10))
     before = model.score_block(some)
