@@ -189,7 +189,8 @@ class _Trainer:
             optimizer=keras.optimizers.Adam(recipe.rate, beta_2=0.98),
             # The network gives the loss of every position; this is their mean over real ones.
             loss=lambda there, cost: ops.sum(cost) / ops.maximum(ops.sum(there), 1.0),
-            jit_compile=True,
+            # XLA is not to be had together with TensorFlow's deterministic operations.
+            jit_compile=False,
         )
         self.losses: list[float] = []
 
