@@ -124,9 +124,8 @@ def graph_filter(protocol: Protocol, seed: int) -> Contender:
         known = directions.get(constants.user_power)
         found = Filter.of(owned, constants, known)
         directions[constants.user_power] = found.directions
-        return choosing.measure(lambda past: found.scores(owned_block(past, owned.shape[1])), protocol.k)[
-            "ndcg"
-        ]
+        reached = choosing.measure(lambda past: found.scores(owned_block(past, owned.shape[1])), protocol.k)
+        return reached["ndcg"]
 
     chosen, tried = search({}, FILTER_GRID, value)
     model = GraphFilter(**chosen, seed=seed).fit(testing.past, testing.items, testing.as_of)

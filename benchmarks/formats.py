@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import pandas as pd
@@ -20,13 +21,18 @@ class Unreadable(Exception):
     """A file that is not there or not of its format; the message names file, line and remedy."""
 
 
-def lines_of(path: Path) -> Iterator[tuple[int, list[int]]]:
-    """(line, its whole numbers) of a plain or gzip file; empty lines are left out."""
+def opened(path: Path) -> TextIO:
+    """A plain or gzip file as text."""
     if not path.is_file():
         raise Unreadable(f"{path}: no such file")
     with path.open("rb") as probe:
         packed = probe.read(2) == b"\x1f\x8b"
-    with gzip.open(path, "rt") if packed else path.open() as file:
+    return gzip.open(path, "rt") if packed else path.open()
+
+
+def lines_of(path: Path) -> Iterator[tuple[int, list[int]]]:
+    """(line, its whole numbers) of a file; empty lines are left out."""
+    with opened(path) as file:
         for number, line in enumerate(file, 1):
             try:
                 values = [int(text) for text in line.split()]
@@ -78,7 +84,7 @@ def sequences(path: Path) -> tuple[Interactions, Longs]:
 
 def attributes(path: Path, n_items: int) -> Ints:
     """(items, slots) of a JSON object of item → attribute numbers; 0 fills empty slots."""
-    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
+    with opened(path) as file:
         try:
             found = {int(k): v for k, v in json.load(file).items()}
         except (ValueError, AttributeError) as error:

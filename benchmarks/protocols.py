@@ -15,11 +15,10 @@ from scipy import sparse
 from benchmarks import formats
 from models.recommender import metrics
 from models.recommender.base import DAY, Floats, History, Interactions, Items, Longs
+from models.recommender.scoring import chunks
 from models.recommender.sequences import histories
 from models.recommender.topk import top_k
 
-# Scores held at once: 64 MiB of float32.
-BUDGET = 1 << 24
 Score = Callable[[History], Floats]
 VALIDATION_USERS = 5000
 EVER = 1 << 60
@@ -41,9 +40,8 @@ class Split:
         return int(self.past.time.max(initial=0)) + DAY
 
     def blocks(self) -> Iterator[Longs]:
-        step = max(1, BUDGET // max(len(self.items), 1))
-        for low in range(0, len(self.users), step):
-            yield self.users[low : low + step]
+        for low, high in chunks(len(self.users), len(self.items)):
+            yield self.users[low:high]
 
     def measure(self, score: Score, k: int) -> dict[str, float]:
         """recall, hr, ndcg at k and coverage, means over the users who have something hidden."""

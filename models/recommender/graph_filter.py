@@ -13,7 +13,6 @@ over items: no shopper is kept. Order, time and behaviour are not looked at.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -22,10 +21,9 @@ from numpy.typing import NDArray
 from scipy import linalg, sparse
 
 from models.recommender.base import Behaviour, Floats, History, Interactions, Items, Longs, Recommender
-from models.recommender.item_graph import prune
+from models.recommender.item_graph import edges_of, edges_state, prune, reindexing
+from models.recommender.scoring import chunks
 
-# Dense numbers held at once while the filter is folded: 256 MiB of float32.
-BUDGET = 1 << 26
 POWER_ITERATIONS = 5
 OVERSAMPLING = 32
 
@@ -188,11 +186,11 @@ class GraphFilter(Recommender):
     def fit(self, interactions: Interactions, items: Items, as_of: int) -> Self:
         return self.fit_owned(user_items(interactions))
 
-    def fit_owned(self, owned: sparse.csr_array, directions: Floats | None = None) -> Self:
-        """From (users, items) of 1; `directions`, where they are known already, saves finding them."""
-        found = Filter.of(owned, self.constants, directions)
+    def fit_owned(self, owned: sparse.csr_array) -> Self:
+        """From (users, items) of 1."""
+        found = Filter.of(owned, self.constants)
         n = owned.shape[1]
-        blocks = [self._folded(found, low, high) for low, high in _ranges(n)]
+        blocks = [self._folded(found, low, high) for low, high in chunks(n, n)]
         self.edges = sparse.csr_array(sparse.vstack(blocks, format="csr"), shape=(n, n))
         half = power(found.degree, -0.5)[:, None]
         self.left = half * found.directions
@@ -220,28 +218,15 @@ class GraphFilter(Recommender):
         return scores
 
     def state(self) -> dict[str, NDArray[Any]]:
-        e = self.edges
-        parts = {"data": e.data, "indices": e.indices.astype(np.int32), "indptr": e.indptr.astype(np.int64)}
-        return {**parts, "left": self.left, "right": self.right}
+        return {**edges_state(self.edges), "left": self.left, "right": self.right}
 
     def restore(self, state: dict[str, NDArray[Any]]) -> Self:
-        n = len(state["indptr"]) - 1
-        self.edges = sparse.csr_array((state["data"], state["indices"], state["indptr"]), shape=(n, n))
+        self.edges = edges_of(state)
         self.left, self.right = state["left"], state["right"]
         return self
 
     def reindex(self, mapping: Longs) -> Self:
-        old, known = self.n_items, np.flatnonzero(mapping >= 0)
-        ones = np.ones(len(known), np.float32)
-        moved = sparse.csr_array(
-            sparse.coo_array((ones, (known, mapping[known])), shape=(len(mapping), old)).tocsr()
-        )
+        moved = reindexing(mapping, self.n_items)
         self.edges = sparse.csr_array(moved @ self.edges @ moved.T)
         self.left, self.right = moved @ self.left, moved @ self.right
         return self
-
-
-def _ranges(n: int) -> Iterator[tuple[int, int]]:
-    step = max(1, BUDGET // max(n, 1))
-    for low in range(0, n, step):
-        yield low, min(low + step, n)

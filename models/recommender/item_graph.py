@@ -166,6 +166,26 @@ class Counts:
         return cls(sparse.csr_array(stacked, shape=shape), *pairs.degrees())
 
 
+def edges_state(edges: sparse.csr_array) -> dict[str, NDArray[Any]]:
+    """Square edges as plain arrays."""
+    indices, indptr = edges.indices.astype(np.int32), edges.indptr.astype(np.int64)
+    return {"data": edges.data, "indices": indices, "indptr": indptr}
+
+
+def edges_of(state: dict[str, NDArray[Any]]) -> sparse.csr_array:
+    """The inverse of `edges_state`."""
+    n = len(state["indptr"]) - 1
+    return sparse.csr_array((state["data"], state["indices"], state["indptr"]), shape=(n, n))
+
+
+def reindexing(mapping: Longs, old: int) -> sparse.csr_array:
+    """(new items, old items): 1 where new item j is old item mapping[j]; an unknown one has an empty row."""
+    known = np.flatnonzero(mapping >= 0)
+    ones = np.ones(len(known), np.float32)
+    found = sparse.coo_array((ones, (known, mapping[known])), shape=(len(mapping), old))
+    return sparse.csr_array(found.tocsr())
+
+
 class ItemGraph(Recommender):
     """Scores what follows a shopper's past. `edges` is (items, items), at most `recipe.width` a row."""
 
@@ -256,20 +276,14 @@ class ItemGraph(Recommender):
         return self._key_cache
 
     def state(self) -> dict[str, NDArray[Any]]:
-        e = self.edges
-        return {"data": e.data, "indices": e.indices.astype(np.int32), "indptr": e.indptr.astype(np.int64)}
+        return edges_state(self.edges)
 
     def restore(self, state: dict[str, NDArray[Any]]) -> Self:
-        n = len(state["indptr"]) - 1
-        self.edges = sparse.csr_array((state["data"], state["indices"], state["indptr"]), shape=(n, n))
+        self.edges = edges_of(state)
         return self
 
     def reindex(self, mapping: Longs) -> Self:
-        old = self.edges.shape[0]
-        known = np.flatnonzero(mapping >= 0)
-        moved = sparse.coo_array(
-            (np.ones(len(known), np.float32), (known, mapping[known])), shape=(len(mapping), old)
-        ).tocsr()
+        moved = reindexing(mapping, self.n_items)
         self.edges = sparse.csr_array(moved @ self.edges @ moved.T)
         self.edges.sort_indices()
         return self

@@ -102,6 +102,11 @@ def test_the_search_takes_a_value_only_where_it_is_better() -> None:
         (["--format", "sequences"], None, "needs --file"),
         (["--format", "lightgcn", "--train", "x.txt"], None, "needs --test"),
         (["--format", "sequences", "--file", "absent.txt"], None, "absent.txt: no such file"),
+        (
+            ["--format", "sequences", "--file", "f.txt", "--attributes", "a.json"],
+            "1 2 3 4\n",
+            "a.json: no such",
+        ),
         (["--format", "sequences", "--file", "f.txt"], "1 2 3 4\n2 x y\n", "f.txt, line 2: whole numbers"),
         (["--format", "sequences", "--file", "f.txt"], "1 2 3\n", "f.txt, line 1: a user needs at least"),
         (["--format", "sequences", "--file", "f.txt", "--model", "graph"], "1 2 3 4\n", "no model 'graph'"),
