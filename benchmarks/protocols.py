@@ -5,7 +5,7 @@ Ranks are over all items that the user has not had; ties are pessimistic: an ite
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,12 +14,12 @@ from scipy import sparse
 
 from benchmarks import formats
 from models.recommender import metrics
-from models.recommender.base import DAY, Floats, History, Interactions, Items, Longs
+from models.recommender.base import DAY, Doubles, History, Interactions, Ints, Items, Longs
 from models.recommender.scoring import chunks
 from models.recommender.sequences import histories
 from models.recommender.topk import top_k
+from models.recommender.zblend import Score
 
-Score = Callable[[History], Floats]
 VALIDATION_USERS = 5000
 EVER = 1 << 60
 
@@ -44,25 +44,30 @@ class Split:
             yield self.users[low:high]
 
     def measure(self, score: Score, k: int) -> dict[str, float]:
-        """recall, hr, ndcg at k and coverage, means over the users who have something hidden."""
-        totals: dict[str, list[np.ndarray]] = {"recall": [], "hr": [], "ndcg": []}
-        shown = []
+        """recall, hr, ndcg at k, means over the users who have something hidden, and coverage."""
+        shown: list[Ints] = []
+        table = self.per_user(score, k, shown)
+        means = {name: float(values.mean()) for name, values in table.items()}
+        return means | {"coverage": metrics.coverage(np.concatenate(shown), len(self.items))}
+
+    def per_user(self, score: Score, k: int, shown: list[Ints] | None = None) -> dict[str, Doubles]:
+        """recall, hr, ndcg at k, (users,); what they are shown is added to `shown`, (users, k) a block."""
+        totals: dict[str, list[Doubles]] = {"recall": [], "hr": [], "ndcg": []}
         for users in self.blocks():
             scores = score(self.asked.pick(users))
             seen = self.seen.pick(users)
             scores[seen.row, seen.item] = -np.inf
             # One place more, so that a tie at the end of the list shows.
             ids, values = top_k(scores, k + 1)
-            hidden = self.truth[users].tocoo()
-            row, item = hidden.coords
+            row, item = self.truth[users].tocoo().coords
             found = metrics.per_user(
                 ids, values, row.astype(np.int64), item.astype(np.int32), k, len(self.items)
             )
-            shown.append(ids[:, :k])
+            if shown is not None:
+                shown.append(ids[:, :k])
             for name, values_of in totals.items():
                 values_of.append(found[name])
-        means = {name: float(np.concatenate(values).mean()) for name, values in totals.items()}
-        return means | {"coverage": metrics.coverage(np.concatenate(shown), len(self.items))}
+        return {name: np.concatenate(values) for name, values in totals.items()}
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ RECOMMENDATIONS = (
         "probability",
         "the chance of a purchase lies in [0, 1]",
     ),
-    *member("source", ("item_graph", "category_popularity", "popularity")),
+    *member("source", ("item_graph", "sequence", "attributes", "category_popularity", "popularity")),
     *rule(
         "reason_present",
         "length(trim(reason)) > 0",

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from jobs.recommender_data import Shop, groups
-from models.recommender.base import CATEGORY, DAY, GRAPH, POPULAR, Behaviour, Bools, Floats, Ints
+from models.recommender.base import CATEGORY, DAY, PERSONAL, POPULAR, Behaviour, Bools, Floats, Ints
 from models.recommender.popularity import Popularity
 
 LONGEST_TITLE = 80
@@ -30,13 +30,24 @@ _AGAIN = {
     Behaviour.PURCHASE: (("You bought this before", ""), ("您买过这件商品", "")),
 }
 # Popularity says "this week" only of what was sold this week.
+# Personal, and no single product of the past is behind it.
+_TASTE = (("Picked for your taste", ""), ("根据您的喜好挑选", ""))
 _CATEGORY_NOW = (("Popular in ", " this week"), ("", " 本周热销"))
 _CATEGORY = (("Popular in ", ""), ("", " 热门商品"))
 _SHOP_NOW = (("Popular in the shop this week", ""), ("本周店内热销", ""))
 _SHOP = (("Popular in the shop", ""), ("店内热门商品", ""))
 _RANGE = (("From our range", ""), ("本店商品", ""))
 
-_TEMPLATES = (*_BECAUSE.values(), *_AGAIN.values(), _CATEGORY_NOW, _CATEGORY, _SHOP_NOW, _SHOP, _RANGE)
+_TEMPLATES = (
+    *_BECAUSE.values(),
+    *_AGAIN.values(),
+    _CATEGORY_NOW,
+    _CATEGORY,
+    _SHOP_NOW,
+    _SHOP,
+    _RANGE,
+    _TASTE,
+)
 
 
 @dataclass(frozen=True)
@@ -76,13 +87,13 @@ class Reasons:
     def sentences(
         self, item: Ints, past: Ints, behaviour: NDArray[np.int8], source: NDArray[np.int8]
     ) -> tuple[pa.StringArray, pa.StringArray]:
-        """One sentence per row and language. past: the product that contributed most, read where source is
-        the graph.
+        """One sentence per row and language. past: the product that contributed most, -1 where none did; read
+        where the source is personal.
         """
         n = len(self.category)
         template = self._template(item, past, behaviour, source)
         named = np.full(len(item), len(self.names_en) - 1)
-        named = np.where(source == GRAPH, np.where(past == item, named, past), named)
+        named = np.where(_named(source, past), np.where(past == item, named, past), named)
         named = np.where(source == CATEGORY, n + self.category[item], named)
         return _fill(self.names_en, 0, template, named), _fill(self.names_zh, 1, template, named)
 
@@ -95,7 +106,14 @@ class Reasons:
         graph = np.maximum(behaviour, 0) + np.where(past == item, kinds, 0)
         category = 2 * kinds + np.where(now, 0, 1)
         shop = 2 * kinds + np.where(now, 2, np.where(ever, 3, 4))
-        return np.select([source == GRAPH, source == CATEGORY, source == POPULAR], [graph, category, shop])
+        taste = len(_TEMPLATES) - 1
+        return np.select(
+            [_named(source, past), source == CATEGORY, source == POPULAR], [graph, category, shop], taste
+        )
+
+
+def _named(source: NDArray[np.int8], past: Ints) -> Bools:
+    return np.isin(source, PERSONAL) & (past >= 0)
 
 
 def _short(titles: pa.ChunkedArray) -> pa.ChunkedArray:

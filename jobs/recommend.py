@@ -22,8 +22,8 @@ from jobs.lake.registry import BY_NAME
 from jobs.night import Night
 from jobs.reasons import Reasons
 from jobs.recommend_note import note
-from jobs.recommender_data import Shop, load
-from models.recommender.base import GRAPH, SOURCES, History, Recommender
+from jobs.recommender_data import Shop, load, policy
+from models.recommender.base import PERSONAL, SOURCES, History, Recommender
 from models.recommender.calibration import Calibration
 from models.recommender.rules import Excluded, Rules, already_bought
 from models.recommender.scoring import (
@@ -53,7 +53,7 @@ class Lister:
             calibration,
             version,
         )
-        self.rules = Rules.of(shop.items, night.settings.top_k)
+        self.rules = Rules.of(shop.items, night.settings.top_k, policy(night.settings))
         self.histories: History = histories(shop.events, shop.as_of)
         self.excluded: Excluded = already_bought(shop.events, shop.items)
         self.reasons = Reasons.of(shop)
@@ -70,7 +70,7 @@ class Lister:
         ids = block.lists.ids
         source = self.model.sources(block.history, ids)
         past, _, behaviour = best_reasons(self.model, block)
-        past = np.where(source == GRAPH, past, -1)
+        past = np.where(np.isin(source, PERSONAL), past, -1)
         listed = ids.ravel() >= 0
         item, why = ids.ravel()[listed], past.ravel()[listed]
         kind = source.ravel()[listed]

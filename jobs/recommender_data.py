@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 
 import numpy as np
@@ -13,13 +13,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from jobs.item_attributes import ITEM_SIZE, SHOPPER_COLUMNS, item_slots, prices, shopper_slots
 from jobs.night import Night
+from jobs.settings import Settings
 from models.recommender.base import Behaviour, Interactions, Items
+from models.recommender.rules import Policy
 from models.recommender.sequences import link_sessions
 
 EVENT_COLUMNS = ["user_id", "product_id", "event_type", "event_time", "session_id", "arrived"]
 PRODUCT_COLUMNS = [
-    "product_id", "title_en", "title_zh", "category", "brand", "in_stock", "variant_of", "first_seen",
+    "product_id", "title_en", "title_zh", "category", "brand", "price", "in_stock", "variant_of",
+    "first_seen",
 ]  # fmt: skip
 BEHAVIOUR_NAMES = pa.array([b.name.lower() for b in Behaviour])
 # Batches are joined to about this many rows, so that look-ups are built seldom.
@@ -48,6 +52,8 @@ class Shop:
         events = self.events
         for array in (events.user, events.item, events.time, events.behaviour, events.session):
             digest.update(np.ascontiguousarray(array).tobytes())
+        if events.shoppers is not None:
+            digest.update(events.shoppers.tobytes())
         for column in (*self.catalogue.columns, self.users, pa.array([self.known, self.as_of])):
             digest.update(str(len(column)).encode())
             values = pd.util.hash_array(np.asarray(column.to_pandas().astype(str)), categorize=False)
@@ -82,10 +88,16 @@ class _Codes:
         return pa.concat_arrays([self.values.slice(0, first), tail.take(pa.array(order))]), new
 
 
+def policy(settings: Settings) -> Policy:
+    """What the shop wants of its lists."""
+    return Policy(settings.category_share, settings.brand_share, settings.diversity)
+
+
 def load(night: Night) -> Shop:
     """The shop as the night's date may see it: the last `history_days`, nothing that arrived later."""
     products = night.read("products", columns=PRODUCT_COLUMNS).sort_by("product_id")
-    known = night.read("users", columns=["user_id"])["user_id"].unique().sort()
+    people = night.read("users", columns=["user_id", *SHOPPER_COLUMNS])
+    known = people["user_id"].unique().sort()
     start = night.ds - timedelta(days=night.settings.history_days - 1)
     users, items = _Codes(_strings(known)), _Codes(_strings(products["product_id"].unique()))
     parts: list[dict[str, NDArray[np.int64]]] = []
@@ -93,7 +105,8 @@ def load(night: Night) -> Shop:
         rows = chunk.filter(pc.fill_null(pc.less_equal(chunk["arrived"], pa.scalar(night.ds)), True))
         parts.append(_columns(rows, users, items))
     as_of = int(datetime.combine(night.ds + timedelta(days=1), time(), UTC).timestamp())
-    return _assemble(parts, users, items, products, len(known), as_of)
+    shop = _assemble(parts, users, items, products, len(known), as_of)
+    return replace(shop, events=replace(shop.events, shoppers=shopper_slots(people, shop.users)))
 
 
 def _strings(values: pa.Array | pa.ChunkedArray) -> pa.StringArray:
@@ -178,6 +191,9 @@ def _items(catalogue: pa.Table, listed: NDArray[np.bool_]) -> Items:
         brand=groups(catalogue["brand"])[0],
         parent=groups(parent)[0],
         in_stock=in_stock.astype(np.bool_) & listed,
+        attributes=item_slots(catalogue),
+        attribute_size=ITEM_SIZE,
+        price=prices(catalogue),
     )
 
 

@@ -45,6 +45,7 @@ def load(store: Store, where: str, items: Items) -> tuple[Recommender, Calibrati
         with np.load(local / "products.npz", allow_pickle=False) as file:
             known = file["product_id"]
         calibration = Calibration.from_json(json.loads((local / "calibration.json").read_text()))
+    # In place: what follows of a model's use brings counts and attributes up to date.
     if not np.array_equal(known, items.product_id):
         model = model.reindex(_places(known, items))
     return model, calibration
@@ -71,6 +72,7 @@ def code_hash() -> str:
     files += [
         here.parent / "models" / "backend.py",
         here / "recommender_data.py",
+        here / "item_attributes.py",
         here / "train_recommender.py",
         here / "recommend.py",
     ]

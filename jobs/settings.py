@@ -55,6 +55,18 @@ class Settings(BaseSettings):
     lookback_days: int = Field(default=3, ge=0, description="how late an event may come, in days")
     history_days: int = Field(default=365, ge=1, description="events older than this are not trained on")
     top_k: int = Field(default=20, ge=1, description="products in a shopper's list")
+    category_share: float = Field(
+        default=0.5, gt=0, le=1, description="largest part of a list of one category"
+    )
+    brand_share: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="largest part of a list of one brand",
+    )
+    diversity: float = Field(
+        default=0.1, ge=0, lt=1, description="weight of unlikeness to the products above"
+    )
     similar_k: int = Field(default=12, ge=1, description="neighbours of a product")
     holdout_days: int = Field(default=7, ge=1, description="last days held out to judge a new model")
     block_size: int = Field(default=2048, ge=1, description="shoppers scored, or products written, per shard")

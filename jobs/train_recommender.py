@@ -15,7 +15,7 @@ from jobs import recommender_files as files
 from jobs.cli import main
 from jobs.model_cards import read_card, write_card
 from jobs.night import Night
-from jobs.recommender_data import Shop, load
+from jobs.recommender_data import Shop, load, policy
 from models.recommender import KINDS, from_recipe
 from models.recommender.gate import Measures, Verdict
 from models.recommender.training import Task, Trained, popularity, train
@@ -58,6 +58,7 @@ def version_of(night: Night, shop: Shop) -> str:
     """The date, and a hash of inputs, code, seed and settings: equal versions are equal models."""
     s = night.settings
     parts = [shop.fingerprint(), files.code_hash(), s.seed, s.history_days, s.holdout_days, s.top_k]
+    parts += [s.category_share, s.brand_share, s.diversity]
     if night.options.retrain == "never":
         parts.append("popularity")
     return f"{night.ds}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]}"
@@ -73,6 +74,7 @@ def _train(night: Night, shop: Shop, version: str, incumbent: dict[str, Any] | N
         k=night.settings.top_k,
         seed=night.settings.seed,
         incumbent=_recipe(night, incumbent),
+        policy=policy(night.settings),
     )
     trained, refused = _outcome(night, task)
     files.save(night.store, version, trained.model, shop.items, trained.calibration)

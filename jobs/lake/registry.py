@@ -245,7 +245,11 @@ TABLES: tuple[Table, ...] = (
             ("reason", STRING, "why, in English, for the shopper to read"),
             ("reason_zh", STRING, "why, in Chinese"),
             ("reason_product_id", STRING, "the past product that contributed most, where there is one"),
-            ("source", STRING, "item_graph, category_popularity or popularity"),
+            (
+                "source",
+                STRING,
+                "item_graph, sequence, attributes, category_popularity or popularity: what gave most",
+            ),
             ("model_version", STRING, "the version in `models`"),
             _DS,
             pii=("user_id", "reason", "reason_zh", "reason_product_id"),

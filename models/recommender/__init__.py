@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from models.recommender.base import Recommender
-from models.recommender.blend import Blend
+from models.recommender.hybrid import Hybrid
 from models.recommender.item_graph import ItemGraph
 from models.recommender.popularity import Popularity
 
-KINDS: dict[str, type[Recommender]] = {c.kind: c for c in (Popularity, ItemGraph, Blend)}
+KINDS: dict[str, type[Recommender]] = {c.kind: c for c in (Popularity, ItemGraph, Hybrid)}
 
 
 def from_recipe(kind: str, recipe: dict[str, Any]) -> Recommender:

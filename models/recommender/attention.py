@@ -76,15 +76,12 @@ class Block(keras.layers.Layer):  # type: ignore[misc]
 
 
 class SequenceNetwork(keras.Model):  # type: ignore[misc]
-    """Rows of packed pasts → the loss of every position; `encode` → what a shopper is looking for.
-
-    `attributes_of` is (items, slots): the attribute numbers of every item, 0 where there is none.
-    """
+    """Rows of packed pasts → the loss of every position; `encode` → what a shopper is looking for."""
 
     def __init__(self, config: NetworkConfig, attributes_of: Any) -> None:
         super().__init__(name="sequence")
         self.config = config
-        self.attributes_of = ops.convert_to_tensor(attributes_of, "int32")
+        self.describe(attributes_of)
         normal = keras.initializers.RandomNormal(stddev=0.02)
         self.item = keras.layers.Embedding(config.items, config.width, normal, name="item")
         self.attribute = keras.layers.Embedding(config.attributes, config.width, normal, name="attribute")
@@ -97,6 +94,10 @@ class SequenceNetwork(keras.Model):  # type: ignore[misc]
         self.last.build((None, None, config.width))
         self.drop = keras.layers.Dropout(config.input_dropout)
         self.built = True
+
+    def describe(self, attributes_of: Any) -> None:
+        """(items, slots): the attribute numbers of every item, 0 where there is none."""
+        self.attributes_of = ops.convert_to_tensor(attributes_of, "int32")
 
     def vectors(self, items: Any) -> Any:
         """The vectors of items of any shape, (…, width)."""

@@ -40,8 +40,10 @@ class Behaviour(IntEnum):
 
 
 # Where a row of a list came from, as the `source` column names it.
-SOURCES = ("item_graph", "category_popularity", "popularity")
-GRAPH, CATEGORY, POPULAR = range(3)
+SOURCES = ("item_graph", "sequence", "attributes", "category_popularity", "popularity")
+GRAPH, SEQUENCE, ATTRIBUTES, CATEGORY, POPULAR = range(len(SOURCES))
+# Of these a product of the past can be named as the reason.
+PERSONAL = (GRAPH, SEQUENCE, ATTRIBUTES)
 
 # A view is cheap and a purchase is meant. A return says nothing good of the product, and is no taste.
 BEHAVIOUR_WEIGHT: Floats = np.array([0.2, 0.4, 0.6, 1.0, 0.0], np.float32)
@@ -52,7 +54,8 @@ class Interactions:
     """Events as columns of equal length, in any order.
 
     user: index below `n_users`, or -1 for an anonymous visit. session: index, or -1. item: index below
-    `n_items`. time: UTC seconds. behaviour: a `Behaviour`.
+    `n_items`. time: UTC seconds. behaviour: a `Behaviour`. shoppers: (n_users, slots), numbers of what is
+    known of each, such as an age band; 0 for unknown.
     """
 
     user: Ints
@@ -62,6 +65,7 @@ class Interactions:
     session: Ints
     n_users: int
     n_items: int
+    shoppers: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.item)
@@ -98,6 +102,7 @@ class Items:
 
     `parent` is the group of variants (colours, sizes) an item belongs to; an item alone is its own group.
     `attributes` (items, slots) numbers values from 1 on, 0 where a slot is empty; None: category and brand.
+    `attribute_size` is above every number that there may ever be; 0: above those of today.
     """
 
     product_id: NDArray[np.str_]
@@ -106,6 +111,8 @@ class Items:
     parent: Ints
     in_stock: Bools
     attributes: Ints | None = None
+    attribute_size: int = 0
+    price: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.product_id)
@@ -116,6 +123,11 @@ class Items:
             return self.attributes
         brand = np.where(self.brand >= 0, self.brand + self.n_categories + 1, 0)
         return np.stack([self.category + 1, brand], axis=1).astype(np.int32)
+
+    @property
+    def n_attributes(self) -> int:
+        """Above every number in `attribute_slots`."""
+        return max(self.attribute_size, int(self.attribute_slots().max(initial=0)) + 1)
 
     @property
     def n_categories(self) -> int:
@@ -134,7 +146,7 @@ class History:
     """The pasts of some shoppers: shopper i owns entries indptr[i] to indptr[i + 1], oldest first.
 
     distance: steps back from the shopper's last one; events of the same moment (a basket) share a step.
-    age: days before the moment of asking.
+    age: days before the moment of asking. shoppers: as in `Interactions`.
     """
 
     indptr: Longs
@@ -142,6 +154,7 @@ class History:
     behaviour: NDArray[np.int8]
     distance: Ints
     age: Floats
+    shoppers: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -155,7 +168,15 @@ class History:
         lengths = np.diff(self.indptr)[rows]
         indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         at = np.arange(indptr[-1]) + np.repeat(self.indptr[:-1][rows] - indptr[:-1], lengths)
-        return History(indptr, self.item[at], self.behaviour[at], self.distance[at], self.age[at])
+        who = None if self.shoppers is None else self.shoppers[rows]
+        return History(indptr, self.item[at], self.behaviour[at], self.distance[at], self.age[at], who)
+
+    def where(self, keep: Bools) -> History:
+        """The same shoppers with only these entries; distances stay as they were."""
+        kept = np.bincount(self.row[keep], minlength=len(self))
+        indptr = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
+        columns = (self.item[keep], self.behaviour[keep], self.distance[keep], self.age[keep])
+        return History(indptr, *columns, self.shoppers)
 
     @classmethod
     def empty(cls, n: int) -> History:
@@ -167,6 +188,26 @@ class History:
             z.astype(np.int32),
             z.astype(np.float32),
         )
+
+
+@dataclass(frozen=True)
+class Reranked:
+    """The candidates that a ranker looked at: ids (shoppers, c), -1 for none; logits (shoppers, c, 2), the
+    log-odds of a click and of a purchase.
+    """
+
+    ids: Ints
+    logits: Floats
+
+    def of(self, ids: Ints) -> Floats:
+        """(shoppers, k, 2): of listed items; what was no candidate counts as the least likely one."""
+        known = np.where(self.ids[:, :, None] >= 0, self.logits, np.inf).min(axis=1)
+        found = np.repeat(np.where(np.isfinite(known), known, 0)[:, None], ids.shape[1], axis=1)
+        for place in range(ids.shape[1]):
+            same = (self.ids == ids[:, place, None]) & (self.ids >= 0)
+            row = np.flatnonzero(same.any(axis=1))
+            found[row, place] = self.logits[row, same[row].argmax(axis=1)]
+        return found.astype(np.float32)
 
 
 class Recommender(ABC):
@@ -199,21 +240,31 @@ class Recommender(ABC):
     def reindex(self, mapping: Longs) -> Self:
         """The same model over another catalogue: new item j is old item mapping[j], or unknown (-1)."""
 
+    def update(self, interactions: Interactions, items: Items, as_of: int) -> Self:
+        """Fitted already, it learns from more days of the same catalogue; by default all over again."""
+        return self.fit(interactions, items, as_of)
+
     def refresh(self, interactions: Interactions, items: Items, as_of: int) -> Self:
         """Brings counts that describe the present (what is popular now) up to date; learns nothing."""
         return self
+
+    def rerank(self, history: History, scores: Floats) -> tuple[Floats, Reranked | None]:
+        """Masked scores (shoppers, items) with the best candidates in a better order, in place; and how
+        likely those are to be clicked and bought. As they are by default.
+        """
+        return scores, None
 
     def sources(self, history: History, ids: Ints) -> NDArray[np.int8]:
         """(shoppers, k): for each listed item, the index in `SOURCES` of what gave most of its score."""
         return np.full(ids.shape, POPULAR, np.int8)
 
-    def explain(self, history: History, ids: Ints) -> tuple[Longs, Longs, Floats]:
-        """What each past entry gave to each listed item: (entry in `history`, flat place in `ids`, amount).
-
-        At one place the amounts sum to the part of the score that comes from the past. Nothing by default.
+    def contributions(self, history: History, ids: Ints) -> tuple[Floats, Floats]:
+        """What each past entry gave: to each of its shopper's listed items, (entries, k), and to an item on
+        average over the catalogue, (entries,). Over a shopper's entries both sum to what the past gave to
+        the scores: nothing by default.
         """
-        none = np.zeros(0, np.int64)
-        return none, none, np.zeros(0, np.float32)
+        n = len(history.item)
+        return np.zeros((n, ids.shape[1]), np.float32), np.zeros(n, np.float32)
 
     def neighbours(self, source: Longs) -> sparse.csr_array:
         """(sources, items): how strongly each item is linked to these. Nothing by default."""

@@ -22,8 +22,8 @@ from models.recommender.base import (
     Recommender,
 )
 from models.recommender.gate import Measures
-from models.recommender.rules import Excluded, Rules, already_bought
-from models.recommender.scoring import Block, finished, list_features
+from models.recommender.rules import PLAIN, Excluded, Policy, Rules, already_bought
+from models.recommender.scoring import LIST_FEATURES, Block, finished, list_features
 from models.recommender.sequences import histories
 
 AT = 10
@@ -37,7 +37,7 @@ class Holdout:
     """The days from `cut` on, seen from the days before.
 
     buyers: shoppers who bought something in it. sample: shoppers of all kinds, buyers or not. user, item:
-    what was bought, without repeats.
+    what was bought, without repeats. touched: user * items + item of whatever anybody had to do with.
     """
 
     past: Interactions
@@ -50,6 +50,8 @@ class Holdout:
     item: Ints
     buyers: Longs
     sample: Longs
+    touched: Longs
+    policy: Policy = PLAIN
 
     @classmethod
     def split(cls, events: Interactions, items: Items, as_of: int, days: int) -> Holdout:
@@ -75,6 +77,7 @@ class Holdout:
             item=item,
             buyers=_thin(np.unique(user)),
             sample=_thin(known),
+            touched=_pairs(events.between(cut, as_of), len(items)),
         )
 
     @property
@@ -87,8 +90,13 @@ class Holdout:
         return np.searchsorted(users, self.user[inside]), self.item[inside]
 
     def lists(self, model: Recommender, users: Longs, k: int) -> Iterator[Block]:
-        rules = Rules.of(self.items, k)
+        rules = Rules.of(self.items, k, self.policy)
         return finished(model, self.histories, users, rules, self.excluded)
+
+
+def _pairs(events: Interactions, n_items: int) -> Longs:
+    some = events.where((events.user >= 0) & (events.behaviour != Behaviour.RETURN))
+    return np.unique(some.user.astype(np.int64) * max(n_items, 1) + some.item)
 
 
 def _thin(users: Longs) -> Longs:
@@ -157,7 +165,7 @@ def _segments(table: dict[str, Doubles], holdout: Holdout) -> dict[str, dict[str
 
 def calibration_rows(model: Recommender, holdout: Holdout, k: int) -> tuple[Floats, Doubles, Doubles]:
     """Every listed row of a sample of all shoppers: features, bought (0 or 1), shopper."""
-    features, labels, owners = [np.zeros((0, 6), np.float32)], [np.zeros(0)], [np.zeros(0)]
+    features, labels, owners = [np.zeros((0, LIST_FEATURES), np.float32)], [np.zeros(0)], [np.zeros(0)]
     user, item = holdout.truth(holdout.sample)
     for block in holdout.lists(model, holdout.sample, k):
         ids = block.lists.ids

@@ -26,6 +26,7 @@ from models.recommender.base import (
     Floats,
     History,
     Interactions,
+    Ints,
     Items,
     Longs,
     Recommender,
@@ -238,24 +239,15 @@ class ItemGraph(Recommender):
     def score_block(self, history: History) -> Floats:
         return np.asarray(self.score_sparse(history).toarray(), dtype=np.float32)
 
-    def explain(self, history: History, ids: NDArray[np.int32]) -> tuple[Longs, Longs, Floats]:
-        """Which past entry gave how much to which listed item.
-
-        ids: (shoppers, k), -1 for none. Returns, for every past entry that gave something, the entry's
-        position in `history`, the flat place in `ids`, and the amount; amounts at one place sum to the
-        score there.
-        """
-        k = ids.shape[1]
-        row = history.row
-        past = np.repeat(np.arange(len(history.item)), k)
-        place = (row[:, None] * k + np.arange(k)).ravel()
-        target = ids.ravel()[place]
-        known = target >= 0
-        past, place, target = past[known], place[known], target[known]
-        edge = self.weights_of(history.item[past], target)
-        amount = self.past_weight(history)[past] * edge
-        gave = amount != 0
-        return past[gave], place[gave], amount[gave].astype(np.float32)
+    def contributions(self, history: History, ids: Ints) -> tuple[Floats, Floats]:
+        """Exact: a score is a sum over the past."""
+        listed = ids[history.row]
+        source = np.repeat(history.item, ids.shape[1])
+        edge = self.weights_of(source, np.maximum(listed, 0).ravel()).reshape(listed.shape)
+        weight = self.past_weight(history)
+        total = np.asarray(self.edges.sum(axis=1), np.float32).ravel()
+        mean = total[history.item] / np.float32(max(self.n_items, 1))
+        return np.where(listed >= 0, edge, 0) * weight[:, None], mean * weight
 
     def weights_of(self, source: NDArray[np.int32], target: NDArray[np.int32]) -> Floats:
         """The edges source -> target, 0 where there is none."""

@@ -7,11 +7,12 @@ would otherwise stay short: they double until the list is full.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from models.recommender.base import DAY, Behaviour, Bools, Floats, Interactions, Ints, Items, Longs
+from models.recommender.base import DAY, Behaviour, Bools, Doubles, Floats, Interactions, Ints, Items, Longs
 from models.recommender.topk import top_k
 
 # An item may be shown again where at least this share of its buyers bought it on a second day. With few
@@ -26,6 +27,21 @@ class RuleBroken(AssertionError):
 
 
 @dataclass(frozen=True)
+class Policy:
+    """What the shop wants of its lists. category_share, brand_share: the largest part of a list that may be
+    of one category or brand, and so of all places shown. diversity: how much unlikeness to what stands above
+    counts beside the score, from 0 to 1.
+    """
+
+    category_share: float = 0.5
+    brand_share: float = 0.5
+    diversity: float = 0.0
+
+
+PLAIN = Policy()
+
+
+@dataclass(frozen=True)
 class Rules:
     """k products a list; at most these many of one category and of one brand, before caps give way."""
 
@@ -33,12 +49,13 @@ class Rules:
     k: int
     category_cap: int
     brand_cap: int
+    policy: Policy = PLAIN
 
     @classmethod
-    def of(cls, items: Items, k: int) -> Rules:
-        """Half a list may be of one category or one brand."""
-        half = max(1, (k + 1) // 2)
-        return cls(items, k, half, half)
+    def of(cls, items: Items, k: int, policy: Policy = PLAIN) -> Rules:
+        category = max(1, math.ceil(k * policy.category_share))
+        brand = max(1, math.ceil(k * policy.brand_share))
+        return cls(items, k, category, brand, policy)
 
     def caps(self, level: int) -> tuple[int, int]:
         grown = (self.category_cap << level, self.brand_cap << level)
@@ -69,7 +86,12 @@ class Excluded:
 
 
 def bought_again(interactions: Interactions, items: Items) -> Bools:
-    """(items,): things that people buy again, by share of buyers who bought on two days or more."""
+    """(items,): things that people buy again."""
+    return again_share(interactions, items) >= AGAIN_SHARE
+
+
+def again_share(interactions: Interactions, items: Items) -> Doubles:
+    """(items,): the share of buyers who bought on two days or more, smoothed by the category's."""
     bought = interactions.of(Behaviour.PURCHASE)
     bought = bought.where(bought.user >= 0)
     pair = bought.user.astype(np.int64) * len(items) + bought.item
@@ -86,8 +108,7 @@ def bought_again(interactions: Interactions, items: Items) -> Bools:
     size = items.n_categories + 1
     total = np.bincount(group, buyers, minlength=size)
     share = np.divide(np.bincount(group, again, minlength=size), total, out=np.zeros(size), where=total > 0)
-    smooth: Bools = (again + AGAIN_PRIOR * share[group]) / (buyers + AGAIN_PRIOR) >= AGAIN_SHARE
-    return smooth
+    return np.asarray((again + AGAIN_PRIOR * share[group]) / (buyers + AGAIN_PRIOR))
 
 
 def already_bought(interactions: Interactions, items: Items) -> Excluded:

@@ -1,21 +1,26 @@
-"""Chooses the blend's constants: one constant at a time, by NDCG@10 on the last days of the data that it is
-given.
+"""Chooses the night's model: constants of the item graph, length of training, weights of the blend.
 
-Whoever calls gives training data only; the days held out to judge the finished model are never seen here.
+Everything by NDCG@10 on the last days of the data that it is given. Whoever calls gives training data only;
+the days held out to judge the finished model are never seen here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from models.recommender.base import Interactions, Items
-from models.recommender.blend import Blend
-from models.recommender.evaluation import Holdout, ndcg
+from models.recommender.attribute_match import AttributeMatch
+from models.recommender.base import Interactions, Items, Recommender
+from models.recommender.evaluation import AT, Holdout, ndcg
+from models.recommender.hybrid import Hybrid
 from models.recommender.item_graph import Counts, ItemGraph
+from models.recommender.popularity import CategoryPopularity, Popularity
+from models.recommender.scoring import chunks
+from models.recommender.sequence_model import SequenceModel
 from models.recommender.sequences import sequences
+from models.recommender.zblend import Pool, choose_weights, joined, standardise
 
 # The first value of each is where the search starts; another is taken only if it is better.
 GRAPH_GRID: dict[str, tuple[float, ...]] = {
@@ -26,65 +31,91 @@ GRAPH_GRID: dict[str, tuple[float, ...]] = {
     "backward": (0.25, 1.0),
     "decay": (0.8, 0.95),
 }
-BLEND_GRID: dict[str, tuple[float, ...]] = {
-    "by_category": (0.001, 0.1, 0.3),
-    "popular": (0.0001, 0.03, 0.1),
-}
 # These change the counts themselves.
 COUNTED = ("backward", "decay")
+STARTS = (
+    {"item_graph": 1.0},
+    {"item_graph": 1.0, "sequence": 0.5, "attributes": 0.1},
+    {"sequence": 1.0, "item_graph": 0.07},
+)
 MIN_BUYERS = 20
 # Choosing needs no more evidence than this, and time is the shop's.
 MAX_EVENTS = 400_000
+MAX_BUYERS = 3_000
+MAX_EPOCHS, MEASURE_EVERY, PATIENCE = 16, 2, 2
+Tried = list[dict[str, Any]]
 
 
-def choose(
-    past: Interactions, items: Items, as_of: int, days: int
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The recipe of the best `Blend`, and what was tried: a list of {what, value, ndcg}.
+def choose(past: Interactions, items: Items, as_of: int, days: int, seed: int) -> tuple[Hybrid, Tried]:
+    """The chosen model, fitted on the days before the validation days, and what was tried: {what, value,
+    ndcg}.
 
     With fewer than `MIN_BUYERS` buyers in the validation days nothing can be chosen: the start values stand.
     """
     holdout = Holdout.split(_sample(past), items, as_of, days)
     if len(holdout.buyers) < MIN_BUYERS:
-        return Blend().recipe, []
-    best = _Trial.start(holdout)
-    tried: list[dict[str, Any]] = [{"what": "start", "value": 0.0, "ndcg": best.ndcg}]
-    for what, values in {**GRAPH_GRID, **BLEND_GRID}.items():
-        for value in values[1:]:
-            trial = best.changed(what, value, holdout)
-            tried.append({"what": what, "value": value, "ndcg": trial.ndcg})
-            if trial.ndcg > best.ndcg:
-                best = trial
-    return best.blend.recipe, tried
+        return Hybrid().fit(holdout.past, holdout.items, holdout.cut), []
+    step = -(-len(holdout.buyers) // MAX_BUYERS)
+    holdout = replace(holdout, buyers=holdout.buyers[::step])
+    parts: dict[str, Recommender] = {
+        p.kind: p.fit(holdout.past, holdout.items, holdout.cut)
+        for p in (AttributeMatch(), CategoryPopularity(), Popularity())
+    }
+    parts["item_graph"], tried = _graph(holdout, parts)
+    parts["sequence"], epochs = _sequence(holdout, seed)
+    pool = candidates(holdout, list(parts.values()))
+    weights, weighed = choose_weights(pool, STARTS, list(parts), AT)
+    model = Hybrid.of(parts, weights).refresh(holdout.past, holdout.items, holdout.cut)
+    ranked = model.rank_after(holdout, seed)
+    return model, [*tried, *epochs, *weighed, *ranked]
 
 
-@dataclass(frozen=True)
-class _Trial:
-    """A fitted blend, the pairs it was counted from, and what it reached."""
+def _graph(holdout: Holdout, behind: dict[str, Recommender]) -> tuple[ItemGraph, Tried]:
+    """One constant at a time; what does not depend on it is not counted again."""
 
-    blend: Blend
-    counts: Counts
-    ndcg: float
+    def reached(graph: ItemGraph) -> float:
+        return ndcg(Hybrid.of({**behind, "item_graph": graph}, {"item_graph": 1.0}), holdout)
 
-    @classmethod
-    def start(cls, holdout: Holdout) -> _Trial:
-        blend = Blend().refresh(holdout.past, holdout.items, holdout.cut)
-        counts = Counts.of(sequences(holdout.past), blend.graph.constants)
-        blend.graph.fit_counts(counts)
-        return cls(blend, counts, ndcg(blend, holdout))
+    seq = sequences(holdout.past)
+    best = ItemGraph()
+    counts = Counts.of(seq, best.constants)
+    best.fit_counts(counts)
+    value = reached(best)
+    tried: Tried = [{"what": "start", "value": 0.0, "ndcg": value}]
+    for what, others in GRAPH_GRID.items():
+        for other in others[1:]:
+            trial = ItemGraph(**{**best.recipe, what: other})
+            counted = Counts.of(seq, trial.constants) if what in COUNTED else counts
+            found = reached(trial.fit_counts(counted))
+            tried.append({"what": what, "value": other, "ndcg": found})
+            if found > value:
+                best, value, counts = trial, found, counted
+    return best, tried
 
-    def changed(self, what: str, value: float, holdout: Holdout) -> _Trial:
-        """One constant changed; what does not depend on it is not counted again."""
-        recipe = {**self.blend.recipe, what: value} if what in BLEND_GRID else self.blend.recipe
-        blend = Blend(**recipe).refresh(holdout.past, holdout.items, holdout.cut)
-        counts, graph = self.counts, self.blend.graph
-        if what in GRAPH_GRID:
-            graph = ItemGraph(**{**graph.recipe, what: value})
-            if what in COUNTED:
-                counts = Counts.of(sequences(holdout.past), graph.constants)
-            graph.fit_counts(counts)
-        blend.graph = graph
-        return _Trial(blend, counts, ndcg(blend, holdout))
+
+def _sequence(holdout: Holdout, seed: int) -> tuple[SequenceModel, Tried]:
+    """Trained until the validation days are no longer met better."""
+    tried: Tried = []
+
+    def value(model: SequenceModel) -> float:
+        reached = ndcg(model, holdout)
+        tried.append({"what": "epochs", "value": MEASURE_EVERY * (len(tried) + 1), "ndcg": reached})
+        return reached
+
+    model = SequenceModel(epochs=MAX_EPOCHS, seed=seed)
+    model.fit_until(holdout.past, holdout.items, value, MEASURE_EVERY, PATIENCE)
+    return model, tried
+
+
+def candidates(holdout: Holdout, parts: list[Recommender]) -> Pool:
+    """What each part names for the holdout's buyers."""
+    pools = []
+    for low, high in chunks(len(holdout.buyers), len(holdout.items)):
+        users = holdout.buyers[low:high]
+        history = holdout.histories.pick(users)
+        found = [standardise(part.score_block(history)) for part in parts]
+        pools.append(Pool.of(found, holdout.excluded.pairs(users), holdout.truth(users)))
+    return joined(pools)
 
 
 def _sample(events: Interactions) -> Interactions:

@@ -15,6 +15,10 @@ from models.recommender.sequences import Sequences, sequences
 
 # Pasts encoded at once.
 ENCODE_ROWS = 512
+# Newest entries of a past that are explained one by one.
+EXPLAINED = 16
+# Epochs over all days when some days more have come.
+UPDATE_EPOCHS = 2
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class SequenceModel(Recommender):
     def __init__(self, **recipe: Any) -> None:
         self.constants = replace(SequenceRecipe(), **recipe)
         self.network: Any = None
+        self._trainer: _Trainer | None = None
         self.table: Floats = np.zeros((0, self.constants.width), np.float32)
 
     @property
@@ -55,6 +60,30 @@ class SequenceModel(Recommender):
 
     def fit(self, interactions: Interactions, items: Items, as_of: int) -> Self:
         return self.fit_until(interactions, items, None)
+
+    def update(self, interactions: Interactions, items: Items, as_of: int) -> Self:
+        """A few epochs more, over what there is now; from the start where it was not trained here."""
+        if self._trainer is None:
+            return self.fit(interactions, items, as_of)
+        self._trainer.seq = sequences(interactions)
+        for _ in range(UPDATE_EPOCHS):
+            self._trainer.epoch()
+        self._make_table()
+        return self
+
+    def refresh(self, interactions: Interactions, items: Items, as_of: int) -> Self:
+        """New products get the vectors of their attributes: nobody has touched them yet."""
+        if self.network is None:
+            return self
+        slots = items.attribute_slots()
+        # A number that was never learnt says nothing.
+        slots = _with_nothing(np.where(slots < self.network.config.attributes, slots, 0))
+        if not np.array_equal(slots, np.asarray(self.network.attributes_of)):
+            self.network.describe(slots)
+            # What was compiled holds the old ones.
+            self._encoder_of = self._trainer = None
+            self._make_table()
+        return self
 
     def fit_until(
         self,
@@ -70,7 +99,7 @@ class SequenceModel(Recommender):
         """
         seq = sequences(interactions)
         recipe = self.constants
-        trainer = _Trainer(recipe, seq, items.attribute_slots())
+        self._trainer = trainer = _Trainer(recipe, seq, items)
         self.network = trainer.network
         best, at, waited = -np.inf, recipe.epochs, 0
         kept: list[NDArray[Any]] | None = None
@@ -138,13 +167,72 @@ class SequenceModel(Recommender):
     def score_block(self, history: History) -> Floats:
         return np.asarray(self.states(history) @ self.table.T, np.float32)
 
+    def contributions(self, history: History, ids: Ints) -> tuple[Floats, Floats]:
+        """Each entry's part of the state, times the items' vectors."""
+        given = self.entry_states(history)
+        listed = ids[history.row]
+        found = np.einsum("ed,ekd->ek", given, self.table[np.maximum(listed, 0)])
+        return np.where(listed >= 0, found, 0).astype(np.float32), given @ self.table.mean(axis=0)
+
+    def entry_states(self, history: History) -> Floats:
+        """(entries, width): what each past entry gave to its shopper's state; they sum to the state.
+
+        The Shapley value (Shapley, 1953; Strumbelj and Kononenko, 2014) over two orders: what an entry adds
+        when the past is built up from its oldest entry, and from its newest. Entries further back than
+        `EXPLAINED` count as one, and share evenly.
+        """
+        out = np.zeros((len(history.item), self.constants.width), np.float32)
+        for low in range(0, len(history), ENCODE_ROWS):
+            block = history.pick(np.arange(low, min(low + ENCODE_ROWS, len(history))))
+            start = history.indptr[low]
+            out[start : start + len(block.item)] = self._entry_states(block)
+        return out
+
+    def _entry_states(self, history: History) -> Floats:
+        size = np.diff(history.indptr)
+        window = np.minimum(size, self.constants.length)
+        players = np.minimum(window, EXPLAINED)
+        row = np.repeat(np.arange(len(history)), players)
+        number = np.arange(players.sum()) - np.repeat(np.cumsum(players) - players, players)
+        # The oldest player is everything before the second.
+        first = np.repeat(history.indptr[1:] - window, players)
+        begin = np.repeat(history.indptr[1:] - players, players) + number
+        oldest = np.where(number == 0, first, begin)
+        last = np.repeat(history.indptr[1:], players)
+        grown = self._states_of(history, first, begin + 1)
+        rest = self._states_of(history, oldest, last)
+        before = np.where((number == 0)[:, None], 0, np.roll(grown, 1, axis=0))
+        ends = np.append(row[1:] != row[:-1], True)[: len(row)]
+        after = np.where(ends[:, None], 0, np.roll(rest, -1, axis=0))
+        added = (grown - before + rest - after) / 2
+        out = np.zeros((len(history.item), self.constants.width), np.float32)
+        out[begin] = added
+        many = np.flatnonzero((number == 0) & (begin > first))
+        shared = begin[many] - first[many] + 1
+        at = (
+            np.repeat(first[many], shared)
+            + np.arange(shared.sum())
+            - np.repeat(np.cumsum(shared) - shared, shared)
+        )
+        out[at] = np.repeat(added[many] / shared[:, None], shared, axis=0)
+        return out
+
+    def _states_of(self, history: History, start: Longs, end: Longs) -> Floats:
+        """(stretches, width): the states behind stretches of entries."""
+        size = end - start
+        indptr = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
+        at = np.arange(indptr[-1]) + np.repeat(start - indptr[:-1], size)
+        parts = (history.item[at], history.behaviour[at], history.distance[at], history.age[at])
+        return self.states(History(indptr, *parts))
+
     def state(self) -> dict[str, NDArray[Any]]:
         found = {v.path: np.asarray(v) for v in self.network.trainable_variables}
         return found | {"attributes_of": np.asarray(self.network.attributes_of)}
 
     def restore(self, state: dict[str, NDArray[Any]]) -> Self:
         attributes = state["attributes_of"]
-        self.network = _network(self.constants, len(attributes), attributes)
+        size = len(state["attribute/embeddings"])
+        self.network = _network(self.constants, attributes, size)
         for variable in self.network.trainable_variables:
             variable.assign(state[variable.path])
         self._make_table()
@@ -159,13 +247,19 @@ class SequenceModel(Recommender):
         return self.restore(state)
 
 
-def _network(recipe: SequenceRecipe, items: int, attributes: Ints) -> Any:
+def _with_nothing(slots: Ints) -> Ints:
+    """(items + 1, slots): item 0 stands for none."""
+    return np.concatenate([np.zeros((1, slots.shape[1]), np.int32), slots]).astype(np.int32)
+
+
+def _network(recipe: SequenceRecipe, attributes: Ints, size: int) -> Any:
+    """attributes: (items + 1, slots), numbers below `size`."""
     from models.recommender.attention import NetworkConfig, SequenceNetwork
 
     names = ("width", "blocks", "heads", "length", "dropout", "input_dropout")
     config = NetworkConfig(
-        items=items,
-        attributes=int(attributes.max(initial=0)) + 1,
+        items=len(attributes),
+        attributes=size,
         **{n: getattr(recipe, n) for n in names},
     )
     return SequenceNetwork(config, attributes)
@@ -174,23 +268,22 @@ def _network(recipe: SequenceRecipe, items: int, attributes: Ints) -> Any:
 class _Trainer:
     """One training: the network, its optimiser, and the epochs so far."""
 
-    def __init__(self, recipe: SequenceRecipe, seq: Sequences, attributes: Ints) -> None:
+    def __init__(self, recipe: SequenceRecipe, seq: Sequences, items: Items) -> None:
         import keras
         from keras import ops
 
         from models.backend import make_deterministic
 
-        make_deterministic(recipe.seed)
+        make_deterministic(recipe.seed, xla=True)
         self.recipe, self.seq = recipe, seq
         self.rng = np.random.default_rng(recipe.seed)
-        slots = np.concatenate([np.zeros((1, attributes.shape[1]), np.int32), attributes])
-        self.network = _network(recipe, seq.n_items + 1, slots)
+        slots = _with_nothing(items.attribute_slots())
+        self.network = _network(recipe, slots, items.n_attributes)
         self.network.compile(
             optimizer=keras.optimizers.Adam(recipe.rate, beta_2=0.98),
             # The network gives the loss of every position; this is their mean over real ones.
             loss=lambda there, cost: ops.sum(cost) / ops.maximum(ops.sum(there), 1.0),
-            # XLA is not to be had together with TensorFlow's deterministic operations.
-            jit_compile=False,
+            jit_compile=True,
         )
         self.losses: list[float] = []
 

@@ -99,4 +99,5 @@ def histories(interactions: Interactions, as_of: int, longest: int = 100) -> His
         seq.behaviour[keep],
         distance[keep],
         age[keep],
+        interactions.shoppers,
     )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from models.recommender import from_recipe
 from models.recommender.base import Interactions, Items, Recommender
-from models.recommender.blend import Blend
 from models.recommender.calibration import Calibration, calibrate
 from models.recommender.evaluation import Holdout, calibration_rows, measure
 from models.recommender.gate import Measures, Verdict, judge
 from models.recommender.popularity import Popularity
+from models.recommender.rules import PLAIN, Policy
 from models.recommender.selection import choose
 
 
@@ -31,6 +31,11 @@ class Task:
     k: int
     seed: int
     incumbent: tuple[str, dict[str, Any]] | None = None
+    policy: Policy = PLAIN
+
+    def holdout(self) -> Holdout:
+        split = Holdout.split(self.events, self.items, self.as_of, self.holdout_days)
+        return replace(split, policy=self.policy)
 
 
 @dataclass(frozen=True)
@@ -47,28 +52,34 @@ class Trained:
 
 
 def train(task: Task) -> Trained:
-    """Chooses constants, lets the gate judge, calibrates, refits. Deterministic."""
-    holdout = Holdout.split(task.events, task.items, task.as_of, task.holdout_days)
-    recipe, tried = choose(holdout.past, holdout.items, holdout.cut, task.holdout_days)
-    return _judged(task, holdout, Blend(**recipe), tried)
+    """Chooses, lets the gate judge, calibrates, and learns the held-out days. Deterministic."""
+    holdout = task.holdout()
+    chosen, tried = choose(holdout.past, holdout.items, holdout.cut, task.holdout_days, task.seed)
+    candidate = chosen.update(holdout.past, holdout.items, holdout.cut)
+    return _judged(task, holdout, candidate, tried)
 
 
 def popularity(task: Task) -> Trained:
     """The baseline as a model: what serves where nothing better was ever accepted."""
-    holdout = Holdout.split(task.events, task.items, task.as_of, task.holdout_days)
-    return _judged(task, holdout, Popularity(), [])
+    holdout = task.holdout()
+    model = Popularity().fit(holdout.past, holdout.items, holdout.cut)
+    return _judged(task, holdout, model, [])
 
 
 def _judged(task: Task, holdout: Holdout, candidate: Recommender, tried: list[dict[str, Any]]) -> Trained:
+    """`candidate` knows the days before the holdout."""
+
     def measured(model: Recommender) -> Measures:
-        model.fit(holdout.past, holdout.items, holdout.cut)
         return measure(model, holdout, task.k, task.seed)
 
-    baseline = measured(Popularity())
-    incumbent = measured(from_recipe(*task.incumbent)) if task.incumbent else None
+    def fitted(model: Recommender) -> Recommender:
+        return model.fit(holdout.past, holdout.items, holdout.cut)
+
+    baseline = measured(fitted(Popularity()))
+    incumbent = measured(fitted(from_recipe(*task.incumbent))) if task.incumbent else None
     new = measured(candidate)
     verdict = judge(new, baseline, incumbent, len(task.items), task.k)
     rows = calibration_rows(candidate, holdout, task.k)
     calibration = calibrate(*rows, window_days=task.holdout_days)
-    final = from_recipe(candidate.kind, candidate.recipe).fit(task.events, task.items, task.as_of)
+    final = candidate.update(task.events, task.items, task.as_of)
     return Trained(final, verdict, new, baseline, incumbent, calibration, tried)
