@@ -64,15 +64,16 @@ def test_equals_stand_in_order_of_id_even_at_the_end_of_a_list() -> None:
     same(InnerProduct(table).best(users, 20, excluded(seen)), naive(users, table, 20, seen))
 
 
-def test_scores_that_differ_less_than_a_product_rounds_are_told_apart() -> None:
-    """Large parts cancel: float32 sums are off by more than the scores are apart."""
+@pytest.mark.parametrize("k", [15, 1000])
+def test_scores_that_differ_less_than_a_product_rounds_are_told_apart(k: int) -> None:
+    """All scores share a large part: float32 sums are off by more than the scores are apart."""
     rng = np.random.default_rng(6)
     large = rng.standard_normal((1, 32)).astype(np.float32) * 1000
     table = np.concatenate([np.repeat(large, 6000, 0), rng.standard_normal((6000, 32))], axis=1)
     table = table.astype(np.float32)
     users = np.concatenate([rng.standard_normal((20, 32)), rng.standard_normal((20, 32))], axis=1)
     users = users.astype(np.float32)
-    same(InnerProduct(table).best(users, 15), naive(users, table, 15, [[]] * 20))
+    same(InnerProduct(table).best(users, k), naive(users, table, k, [[]] * 20))
 
 
 def test_who_has_no_vector_gets_the_first_items_that_are_left() -> None:
