@@ -68,7 +68,7 @@ def test_equals_stand_in_order_of_id_even_at_the_end_of_a_list() -> None:
 def test_scores_that_differ_less_than_a_product_rounds_are_told_apart(k: int) -> None:
     """All scores share a large part: float32 sums are off by more than the scores are apart."""
     rng = np.random.default_rng(6)
-    large = rng.standard_normal((1, 32)).astype(np.float32) * 1000
+    large = rng.standard_normal((1, 32)).astype(np.float32) * 30_000
     table = np.concatenate([np.repeat(large, 6000, 0), rng.standard_normal((6000, 32))], axis=1)
     table = table.astype(np.float32)
     users = np.concatenate([rng.standard_normal((20, 32)), rng.standard_normal((20, 32))], axis=1)
