@@ -1,7 +1,7 @@
 """Write a list for every shopper and neighbours for every product.
 
 Shoppers are scored in blocks; each block is a shard under `work/`, and a step that died starts at the first
-shard that is missing.
+shard that is missing. Shards are built in this process or, where the settings say so, by Spark.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -19,10 +21,12 @@ from jobs import recommender_files as files
 from jobs.cli import main
 from jobs.errors import GateFailed
 from jobs.lake.registry import BY_NAME
+from jobs.lake.store import Store
 from jobs.night import Night
 from jobs.reasons import Reasons
 from jobs.recommend_note import note
 from jobs.recommender_data import Shop, load, policy
+from jobs.settings import Settings
 from models.recommender.base import PERSONAL, SOURCES, History, Recommender
 from models.recommender.calibration import Calibration
 from models.recommender.rules import Excluded, Rules, already_bought
@@ -40,24 +44,34 @@ from models.recommender.sequences import histories
 Build = Callable[[int, int], pa.Table]
 
 
+@dataclass(frozen=True)
+class Shard:
+    """Rows low to high of one table, and the key they are written to."""
+
+    table: str
+    key: str
+    low: int
+    high: int
+
+
 class Lister:
     """All that a block of lists needs, loaded once."""
 
     def __init__(
-        self, night: Night, shop: Shop, model: Recommender, calibration: Calibration, version: str
+        self,
+        settings: Settings,
+        ds: date,
+        shop: Shop,
+        model: Recommender,
+        calibration: Calibration,
+        version: str,
     ) -> None:
-        self.ds, self.shop, self.model, self.calibration, self.version = (
-            night.ds,
-            shop,
-            model,
-            calibration,
-            version,
-        )
-        self.rules = Rules.of(shop.items, night.settings.top_k, policy(night.settings))
+        self.ds, self.shop, self.model, self.calibration, self.version = ds, shop, model, calibration, version
+        self.rules = Rules.of(shop.items, settings.top_k, policy(settings))
         self.histories: History = histories(shop.events, shop.as_of)
         self.excluded: Excluded = already_bought(shop.events, shop.items)
         self.reasons = Reasons.of(shop)
-        self.similar_k = night.settings.similar_k
+        self.similar_k = settings.similar_k
 
     def recommendations(self, low: int, high: int) -> pa.Table:
         """The rows of shoppers low to high."""
@@ -137,13 +151,18 @@ def run(night: Night) -> dict[str, Any]:
             f"no recommender is in service on {night.ds}: run train_recommender of this run first"
         )
     shop = load(night)
-    model, calibration = files.load(night.store, row["location"], shop.items)
-    model.refresh(shop.events, shop.items, shop.as_of)
-    lister = Lister(night, shop, model, calibration, row["version"])
     key = _digest(night, shop, row["version"])
     users = min(shop.known, night.options.max_users or shop.known)
-    lists = shards(night, "recommendations", key, users, lister.recommendations)
-    neighbours = shards(night, "similar_items", key, int(shop.listed.sum()), lister.similar)
+    wanted = {"recommendations": users, "similar_items": int(shop.listed.sum())}
+    if night.settings.scoring == "spark":
+        from jobs import spark_scoring
+
+        planned = [shard for name, n in wanted.items() for shard in plan(night, name, key, n)]
+        spark_scoring.build(night, shop, row, f"{night.work('scoring')}/{key}", planned)
+        lists, neighbours = ([s.key for s in planned if s.table == name] for name in wanted)
+    else:
+        build = builders(night.settings, night.ds, night.store, shop, row["location"], row["version"])
+        lists, neighbours = (shards(night, name, key, n, build[name]) for name, n in wanted.items())
     summary = note(night, shop, lists, neighbours, row["version"])
     staged = {
         "recommendations": night.stage_files("recommendations", lists),
@@ -168,18 +187,33 @@ def _digest(night: Night, shop: Shop, version: str) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
+def builders(
+    settings: Settings, ds: date, store: Store, shop: Shop, location: str, version: str
+) -> dict[str, Build]:
+    """table → what makes its rows low to high, over the model at this location."""
+    model, calibration = files.load(store, location, shop.items)
+    model.refresh(shop.events, shop.items, shop.as_of)
+    lister = Lister(settings, ds, shop, model, calibration, version)
+    return {"recommendations": lister.recommendations, "similar_items": lister.similar}
+
+
+def plan(night: Night, name: str, key: str, n: int) -> list[Shard]:
+    """The shards of n rows of a table, in order."""
+    prefix, size = f"{night.work(name)}/{key}", night.settings.block_size
+    return [
+        Shard(name, f"{prefix}/shard-{number:05d}.parquet", low, min(low + size, n))
+        for number, low in enumerate(range(0, n, size))
+    ]
+
+
 def shards(night: Night, name: str, key: str, n: int, build: Build) -> list[str]:
     """The keys of all shards of n rows, built where they are missing. A shard is whole or absent."""
-    prefix = f"{night.work(name)}/{key}"
-    there = set(night.store.list(prefix))
-    size = night.settings.block_size
-    keys = []
-    for number, low in enumerate(night.track(range(0, n, size), name, total=-(-n // size))):
-        shard = f"{prefix}/shard-{number:05d}.parquet"
-        if shard not in there:
-            night.store.write_parquet(shard, build(low, min(low + size, n)))
-        keys.append(shard)
-    return keys
+    there = set(night.store.list(f"{night.work(name)}/{key}"))
+    planned = plan(night, name, key, n)
+    for shard in night.track(planned, name, total=len(planned)):
+        if shard.key not in there:
+            night.store.write_parquet(shard.key, build(shard.low, shard.high))
+    return [shard.key for shard in planned]
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
@@ -70,6 +70,9 @@ class Settings(BaseSettings):
     similar_k: int = Field(default=12, ge=1, description="neighbours of a product")
     holdout_days: int = Field(default=7, ge=1, description="last days held out to judge a new model")
     block_size: int = Field(default=2048, ge=1, description="shoppers scored, or products written, per shard")
+    scoring: Literal["process", "spark"] = Field(
+        default="process", description="where lists are made: in the step's process, or in Spark's executors"
+    )
     languages: list[str] = ["en", "zh"]
     writer_steps: int = Field(default=400, ge=1, description="training steps of the writer, per night")
     writer_batch: int = Field(default=64, ge=1)

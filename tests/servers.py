@@ -200,3 +200,54 @@ def _wait_for_health(url: str) -> None:
         except OSError:
             time.sleep(0.1)
     raise RuntimeError("the S3 test server did not start")
+
+
+# -- A standalone Spark cluster -------------------------------------------------------
+
+
+@contextlib.contextmanager
+def spark_cluster(base: Path, java_home: str, workers: int = 2) -> Iterator[str]:
+    """A master and workers of one core each; yields the master's URL. What executors do lies under
+    `base/worker-<n>`.
+    """
+    import pyspark
+
+    program = str(Path(pyspark.__file__).parent / "bin" / "spark-class")
+    master, page = free_ports(2)
+    url = f"spark://127.0.0.1:{master}"
+    environment = {**os.environ, "JAVA_HOME": java_home, "SPARK_LOCAL_IP": "127.0.0.1"}
+    # Executors have the environment's packages; our code reaches them with the job.
+    environment.pop("PYTHONPATH", None)
+    role = "org.apache.spark.deploy"
+    address = ["--host", "127.0.0.1", "--port", str(master), "--webui-port", str(page)]
+    commands = [[program, f"{role}.master.Master", *address]]
+    for number in range(workers):
+        place = ["--work-dir", str(base / f"worker-{number}"), "--host", "127.0.0.1", "--webui-port", "0"]
+        size = ["--cores", "1", "--memory", "1200m"]
+        commands.append([program, f"{role}.worker.Worker", *size, *place, url])
+    base.mkdir(parents=True, exist_ok=True)
+    running = []
+    try:
+        for number, command in enumerate(commands):
+            log = (base / f"server-{number}.log").open("wb")
+            running.append(
+                subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT, cwd=base)
+            )
+            if number == 0:
+                _wait_for_text(base / "server-0.log", "I have been elected leader", running[0])
+        for number in range(workers):
+            log_of = base / f"server-{number + 1}.log"
+            _wait_for_text(log_of, "Successfully registered with master", running[number + 1])
+        yield url
+    finally:
+        for process in reversed(running):
+            stop(process)
+
+
+def _wait_for_text(log: Path, text: str, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + _START_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        if text in log.read_text(errors="replace"):
+            return
+        time.sleep(0.2)
+    raise RuntimeError(f"no '{text}' in {log}: {log.read_text(errors='replace')[-1000:]}")

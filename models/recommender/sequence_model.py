@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.recommender.base import Floats, History, Interactions, Ints, Items, Longs, Recommender
+from models.recommender.base import Bools, Floats, History, Interactions, Ints, Items, Longs, Recommender
+from models.recommender.inner_product import Best, InnerProduct
 from models.recommender.packing import epoch
+from models.recommender.rules import Excluded
 from models.recommender.sequences import Sequences, sequences
 
 # Pasts encoded at once.
@@ -166,6 +168,19 @@ class SequenceModel(Recommender):
 
     def score_block(self, history: History) -> Floats:
         return np.asarray(self.states(history) @ self.table.T, np.float32)
+
+    def best(
+        self, history: History, k: int, allowed: Bools | None = None, seen: Excluded | None = None
+    ) -> Iterator[Best]:
+        """The best k items of each shopper, in order, a block at a time; scores are never held whole.
+
+        `allowed` (items,) hides items from everybody, `seen` items from the shoppers who had them.
+        """
+
+        def vectors(low: int, high: int) -> Floats:
+            return self.states(history.pick(np.arange(low, high)))
+
+        return InnerProduct(self.table, allowed).blocks(len(history), vectors, k, seen)
 
     def contributions(self, history: History, ids: Ints) -> tuple[Floats, Floats]:
         """Each entry's part of the state, times the items' vectors."""

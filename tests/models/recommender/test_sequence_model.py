@@ -5,11 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.recommender.base import DAY, History
+from models.recommender.base import DAY, History, mask
 from models.recommender.evaluation import Holdout, ndcg
 from models.recommender.popularity import Popularity
+from models.recommender.rules import Excluded
 from models.recommender.sequence_model import SequenceModel
 from models.recommender.sequences import histories
+from models.recommender.topk import top_k
 from tests.models.recommender.shops import AS_OF, toy_shop
 
 pytest.importorskip("keras")
@@ -42,6 +44,17 @@ def test_a_score_depends_on_its_own_past_only(shop: Holdout, model: SequenceMode
     for user in (0, 7, 19):
         alone = model.score_block(shop.histories.pick(np.array([user])))
         np.testing.assert_allclose(alone[0], together[user], rtol=1e-4, atol=1e-5)
+
+
+def test_best_items_are_those_of_the_whole_block_of_scores(shop: Holdout, model: SequenceModel) -> None:
+    some = shop.histories.pick(np.arange(60))
+    allowed = np.random.default_rng(1).random(model.n_items) < 0.8
+    wanted = mask(model.score_block(some), allowed, (some.row, some.item))
+    ids = np.concatenate([b.ids for b in model.best(some, 10, allowed, Excluded(some.indptr, some.item))])
+    # Scores of equal rank may differ in the last bits between two ways of adding up.
+    np.testing.assert_allclose(
+        np.take_along_axis(wanted, ids.astype(np.int64), 1), top_k(wanted, 10)[1], rtol=1e-5, atol=1e-6
+    )
 
 
 def test_pasts_in_one_row_do_not_see_each_other(model: SequenceModel) -> None:
