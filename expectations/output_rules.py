@@ -5,6 +5,7 @@ from __future__ import annotations
 from expectations.rule import (
     MAX_COPY,
     MAX_DESCRIPTION,
+    MAX_ID,
     bounded,
     counts,
     finite,

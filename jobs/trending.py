@@ -30,7 +30,7 @@ BETWEEN_LEVELS = " > "
 
 
 def trending(events: DataFrame, products: DataFrame, ds: date, top: int, least: int) -> DataFrame:
-    """At most `top` products of each scope, columns as in the registry; `events` as `known_events` gives them.
+    """At most `top` products of each scope, columns as in the registry; `events` as of `known_events`.
 
     A scope is the whole shop, or a category path of any depth. Products that are out of stock are not
     listed, nor those with fewer than `least` recent visitors, nor those that are not surely above usual.
@@ -105,4 +105,3 @@ def shown(table: DataFrame, products: DataFrame, rows: int = 10) -> list[dict[st
     titles = products.select("product_id", "title_en", "title_zh")
     first = table.where((F.col("scope") == SHOP) & (F.col("rank") <= rows)).join(titles, "product_id", "left")
     return [r.asDict() for r in first.drop("scope", "ds").orderBy("rank").collect()]
-

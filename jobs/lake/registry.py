@@ -305,7 +305,11 @@ TABLES: tuple[Table, ...] = (
             ("lift_low", DOUBLE, "lower end of the 95 % interval of the lift"),
             ("lift_high", DOUBLE, "upper end of the 95 % interval of the lift"),
             ("p_value", DOUBLE, "chance of such a difference of means if there were none (Welch, two-sided)"),
-            ("srm_p_value", DOUBLE, "chance of such sizes of the arms if shoppers were drawn as set (chi-square)"),
+            (
+                "srm_p_value",
+                DOUBLE,
+                "chance of such sizes of the arms, were shoppers drawn as set (chi-square)",
+            ),
             ("status", STRING, "ok or warning"),
             ("detail", STRING, "the sentence, where the status is not ok"),
             ("first_list", DATE, "date of the oldest list that was counted"),

@@ -32,7 +32,10 @@ def naive(
         for r in rows
         if r[2] != "return"
     }
-    scopes = {p[0]: ["shop", *([p[1]] if p[1] else []), *([p[1].split(" > ")[0]] if p[1] else [])] for p in catalogue}
+    scopes = {
+        p[0]: ["shop", *([p[1]] if p[1] else []), *([p[1].split(" > ")[0]] if p[1] else [])]
+        for p in catalogue
+    }
     found = {}
     for scope in {s for names in scopes.values() for s in names}:
         best: dict[str, tuple[Any, ...]] = {}
@@ -75,7 +78,9 @@ def test_spark_and_plain_python_agree(spark: SparkSession, seed: int) -> None:
     rows, catalogue = random_visits(seed)
     frame = known_events(events(spark, rows).repartition(3), DS, 365)
     got = defaultdict(list)
-    for row in trending(frame, products(spark, catalogue), DS, top=4, least=2).orderBy("scope", "rank").collect():
+    for row in (
+        trending(frame, products(spark, catalogue), DS, top=4, least=2).orderBy("scope", "rank").collect()
+    ):
         got[row["scope"]].append((row["product_id"], row["signal"], row["recent"], row["before"]))
         assert row["rank"] == len(got[row["scope"]])
         assert row["score"] > 1
@@ -83,7 +88,9 @@ def test_spark_and_plain_python_agree(spark: SparkSession, seed: int) -> None:
     assert got["shop"]
 
 
-def trend(spark: SparkSession, rows: list[Row], catalogue: list[str], **options: Any) -> list[tuple[str, str]]:
+def trend(
+    spark: SparkSession, rows: list[Row], catalogue: list[str], **options: Any
+) -> list[tuple[str, str]]:
     shelf = products(spark, [(name, "shop", None, 1.0, True, SEEN) for name in catalogue])
     frame = known_events(events(spark, rows), DS, 365)
     table = trending(frame, shelf, DS, **{"top": 5, "least": 5, **options})
