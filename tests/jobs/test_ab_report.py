@@ -68,7 +68,8 @@ def seen(spark: SparkSession, lists: list[dict[str, Any]], events: list[dict[str
 
 def test_what_counts_for_a_list(spark: SparkSession) -> None:
     lists = [
-        listed("same-day", "p", 3), listed("next", "p", 3), listed("seventh", "p", 9), listed("eighth", "p", 9),
+        listed("same-day", "p", 3), listed("next", "p", 3), listed("seventh", "p", 9),
+        listed("eighth", "p", 9),
         listed("other", "p", 3), listed("twice", "p", 3), listed("twice", "p", 2), listed("idle", "p", 1),
         listed("future", "p", 0), listed("moved", "p", 3), listed("moved", "p", 2, arm="control"),
         listed("clicks", "p", 3), listed("returns", "p", 3),
