@@ -16,6 +16,7 @@ from jobs.cli import main
 from jobs.evaluation_note import evaluation, without_small
 from jobs.model_cards import read_card, write_card
 from jobs.night import Night
+from jobs.off_policy import estimate
 from jobs.recommender_data import Shop, load
 from models.recommender import KINDS, from_recipe
 from models.recommender.gate import Measures, Verdict
@@ -42,6 +43,8 @@ def run(night: Night) -> dict[str, Any]:
         card = _train(night, shop, version, incumbent)
     night.add_model(card["row"])
     night.note(MODEL, card["note"])
+    # Lists and clicks are no part of the version: what they say is looked at each night.
+    night.note("off_policy", estimate(night, shop, card["note"]["judged"], card["note"]["recipe"]))
     row = card["row"]
     in_service = row["version"] if row["verdict"] == "accepted" else _name(incumbent)
     return {
@@ -169,6 +172,7 @@ def _note(row: dict[str, Any], trained: Trained, refused: Trained | None, least:
         "segments": without_small(judged.new.segments, judged.new.sizes, least),
         "baseline_segments": without_small(judged.baseline.segments, judged.baseline.sizes, least),
         "evaluation": evaluation(judged, least),
+        "judged": judged.model.kind,
         "recipe": judged.model.recipe,
         "selection": judged.tried,
         "calibration": {"error": trained.calibration.error, "curve": trained.calibration.curve},
