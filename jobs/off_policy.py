@@ -60,7 +60,7 @@ def estimate(night: Night, shop: Shop, kind: str, recipe: dict[str, Any]) -> dic
         return _none("no event of the holdout says which list it came from (list_ds, list_rank)")
     products = pa.array(shop.items.product_id, pa.string())
     users = shop.users.take(pa.array(holdout.sample))
-    keys = _Keys(users, products, clicks["list_ds"].unique().combine_chunks())
+    keys = _Keys(users, products, clicks["list_ds"].unique())
     logged, matched = _logged(night, keys, clicks)
     told = {"clicks": int(logged.clicked.sum()), "not_matched": len(clicks) - matched}
     shoppers = len(np.unique(logged.shopper))
