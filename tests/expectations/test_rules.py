@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 NAN, INF = float("nan"), float("inf")
+OLD, UNLISTED = datetime(1999, 12, 31, tzinfo=UTC), {"list_ds": None, "list_rank": None}
 BELL = "a\u0007b"
 
 # (table, the rules it breaks, what is changed in the good row)
@@ -32,7 +33,7 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("events_clean", "event_type_known", {"event_type": "wish"}),
     ("events_clean", "event_type_known", {"event_type": None}),
     ("events_clean", "event_time_present", {"event_time": None}),
-    ("events_clean", "event_time_plausible", {"event_time": datetime(1999, 12, 31, tzinfo=UTC)}),
+    ("events_clean", "event_time_plausible", {"event_time": OLD, **UNLISTED}),
     ("events_clean", "not_from_the_future", {"event_time": NOON + timedelta(days=2)}),
     ("events_clean", "price_finite", {"price": -1.0, "event_type": "view"}),
     ("events_clean", "price_finite", {"price": NAN}),
