@@ -85,7 +85,7 @@ def off_policy(note: Note | None) -> str | None:
         f"From {note['clicks']:,} clicks on {note['lists']:,} lists that were shown: this night's model "
         f"would have earned {note['value']:.3g} clicks a list ({interval}), and the lists shown earned "
         f"{note['logged']:.3g}. The log covers {note['overlap']:.0%} of its lists; {note['places']:,} places "
-        f"shown are worth {note['effective']:,.0f} after weighing. How often each place is looked at: {looked}."
+        f"shown are worth {note['effective']:,.0f} after weighing. Looks at each place: {looked}."
     )
 
 

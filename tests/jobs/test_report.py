@@ -64,7 +64,8 @@ MODEL = {
 }
 OFF_POLICY = {
     "value": 0.83, "low": 0.79, "high": 0.87, "logged": 0.72, "effective": 9000.4, "overlap": 0.4,
-    "clicks": 4321, "lists": 6000, "places": 120000, "shoppers": 900, "not_matched": 2, "examination": "prior", "why": None,
+    "clicks": 4321, "lists": 6000, "places": 120000, "shoppers": 900, "not_matched": 2,
+    "examination": "prior", "why": None,
 }  # fmt: skip
 TESTED = {
     "experiment": "spring", "shares": {"control": 0.1, "model": 0.9}, "crossed": 3,
