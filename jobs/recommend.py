@@ -73,7 +73,9 @@ class Lister:
             users = low + np.flatnonzero(members)
             blocks = finished(served.model, self.histories, users, self.rules, self.excluded)
             tables += [self._rows(block, served, users, arm.filter(pa.array(members))) for block in blocks]
-        return pa.concat_tables(tables) if tables else BY_NAME["recommendations"].schema.empty_table()
+        found = pa.concat_tables(tables) if tables else BY_NAME["recommendations"].schema.empty_table()
+        # Two arms were written one after the other; shoppers are known in the order of their ids.
+        return found.sort_by([("user_id", "ascending"), ("rank", "ascending")]) if self.control else found
 
     def _rows(self, block: Block, served: Served, users: NDArray[np.int64], arm: pa.Array) -> pa.Table:
         """The rows of a block; `users` and `arm` are of all for whom `served` makes lists."""

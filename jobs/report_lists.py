@@ -14,10 +14,10 @@ Note = Mapping[str, Any]
 _ROWS: tuple[tuple[str, str, str, bool], ...] = (
     ("hr", "Shoppers for whom one of ten was right", "HR@10", True),
     ("recall", "Of what a shopper bought, shown", "recall@10", True),
-    ("recall_head", "… of best sellers (half of all sales)", "recall@10, head", True),
-    ("recall_tail", "… of all other products", "recall@10, tail", True),
     ("precision", "Of ten shown, bought", "precision@10", True),
-    ("f1", "Shown of bought and bought of shown, in one", "F1@10", False),
+    ("f1", "The two in one number", "F1@10", False),
+    ("recall_head", "Shown of what was bought of best sellers", "recall@10, head: half of all sales", True),
+    ("recall_tail", "Shown of what was bought of all else", "recall@10, tail", True),
     ("ndcg", "Right ones near the top", "NDCG@10", False),
     ("map", "… judged at each right one", "MAP@10", False),
     ("mrr", "… judged at the first right one", "MRR@10", False),
@@ -26,6 +26,7 @@ _ROWS: tuple[tuple[str, str, str, bool], ...] = (
     ("novelty", "How little known: 3 is known to 1 in 8", "novelty, bits", False),
     ("diversity", "Variety in a list: 0 none, 1 nothing alike", "intra-list diversity", False),
 )
+_MODELS = ("this night", "7-day popularity", "in service")
 _SEGMENTS = {
     "all": "All who bought",
     "new": "New: nothing known of them before",
@@ -46,17 +47,17 @@ def evaluation(note: Note | None) -> dict[str, Any] | None:
     found = (note or {}).get("evaluation")
     if not found or not found["models"]:
         return None
-    names = list(found["models"])
+    # A note's keys come back sorted.
+    names = [m for m in _MODELS if m in found["models"]]
     segments = []
-    for segment, size in found["sizes"].items():
+    for segment, size in sorted(found["sizes"].items(), key=lambda s: list(_SEGMENTS).index(s[0])):
         rows = []
         for measure, says, name, share in _ROWS:
             cells = [_cell(found["models"][m].get(segment, {}).get(measure), share) for m in names]
             if any(cells):
                 rows.append({"says": says, "name": name, "cells": cells})
-        says = _SEGMENTS.get(segment, segment)
-        segments.append({"name": segment, "says": says, "users": size, "rows": rows})
-    withheld = [_SEGMENTS.get(s, s).partition(":")[0].lower() for s in found["withheld"]]
+        segments.append({"says": _SEGMENTS[segment], "users": size, "rows": rows})
+    withheld = [_SEGMENTS[s].partition(":")[0].lower() for s in found["withheld"]]
     return {"models": names, "segments": segments, "withheld": withheld, "least": found["least"]}
 
 
@@ -99,7 +100,7 @@ def experiments(note: Note | None) -> dict[str, Any] | None:
         mean = None if row.get("mean") is None else _short(row["mean"], share)
         lift = None
         if row.get("lift") is not None:
-            lift = f"{row['lift']:+.1%} ({row['lift_low']:+.1%} to {row['lift_high']:+.1%})"
+            lift = (f"{row['lift']:+.1%}", f"{row['lift_low']:+.1%} to {row['lift_high']:+.1%}")
         rows.append({
             "metric": _METRICS[row["metric"]], "arm": row["arm"], "users": row.get("users"), "mean": mean,
             "lift": lift, "p": None if row.get("p_value") is None else f"{row['p_value']:.2g}",

@@ -179,7 +179,8 @@ def test_a_good_night_is_told_whole(night: Night) -> None:
         "products: 3 rows break price_present (has a price)", "docs/audit/index.html", "Events a day",
         "8 nights on record", "v0 stays in service", "too few pairs", "2,999", "12.5%", "您买过马克杯",
         "0.123", "0.110–0.130", "40.0–60.0 %", "1,200 shoppers", "fewer than 5 shoppers", "(new, heavy)",
-        "4,321 clicks", "0.83 clicks a list (0.79–0.87)", "covers 40%", "spring", "+20.0% (+10.0% to +30.0%)",
+        "4,321 clicks", "0.83 clicks a list (0.79–0.87)", "covers 40%", "spring", "+20.0%",
+        "+10.0% to +30.0%",
         "3 shoppers were seen in two arms", "2026-01-02 to 2026-01-09", "looked at", "3.2 ×", "茶 p7",
         "A red mug.", "Acme is missing", "A blue mug", "quality_metrics", "not passed",
     ):  # fmt: skip
