@@ -174,13 +174,14 @@ def test_the_step_reads_its_days_and_nothing_later(make_night: MakeNight) -> Non
     lists = [listed("u", "p", ago, "control" if ago > 3 else "model") for ago in (0, 1, 3, 4)]
     lists += [listed("v", "p", 1, "control"), {**listed("w", "p", 1, "control"), "experiment": "older"}]
     put(night, "recommendations", lists)
-    events = [done("u", "p", 0), done("u", "p", -1), done("v", "p", 0, "cart", arrived=day(-1))]
+    events = [done("u", "p", 0), done("u", "p", -1), done("v", "p", 0, arrived=day(-1))]
     put(night, "events_clean", events)
     assert ab_report.run(night) == {"experiment": "x", "rows": 6}
     rows = {(r["arm"], r["metric"]): r for r in night.read("experiments").to_pylist()}
     assert rows["model", "purchases"]["mean"] == 1  # tomorrow's is not known yet
     assert rows["model", "purchases"]["first_list"] == day(3)
     assert rows["control", "purchases"]["users"] == 1
+    assert rows["control", "purchases"]["mean"] == 0  # has not arrived yet
     assert night.notes()["experiments"]["crossed"] == 0
     assert '"u"' not in str(night.notes())
 

@@ -114,12 +114,11 @@ def test_a_busy_day_of_the_whole_shop_makes_nothing_trend(spark: SparkSession) -
     assert trend(spark, rows, list("abc")) == []
 
 
-def test_one_shopper_who_comes_back_is_no_trend(spark: SparkSession) -> None:
+def test_few_shoppers_who_come_back_are_not_reported(spark: SparkSession) -> None:
     usual = [row for ago in range(31) for row in visits("steady", ago, 10)]
-    busy = [event("fan", "hyped", "view", f"{day(ago)} {hour}") for ago in range(3) for hour in range(10, 24)]
-    assert trend(spark, usual + busy, ["steady", "hyped"], least=2) == []
-    crowd = [row for ago in range(3) for row in visits("hyped", ago, 14)]
-    assert trend(spark, usual + crowd, ["steady", "hyped"], least=2) == [("shop", "hyped")]
+    fans = [event(f"fan{n}", "hyped", "view", day(ago)) for ago in range(3) for n in range(4)]
+    assert trend(spark, usual + fans, ["steady", "hyped"], least=5) == []
+    assert trend(spark, usual + fans, ["steady", "hyped"], least=4) == [("shop", "hyped")]
 
 
 def test_a_shop_without_a_before_has_no_trend(spark: SparkSession) -> None:
