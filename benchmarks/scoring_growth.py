@@ -24,12 +24,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from models.recommender.blend import Blend
 
 from jobs.recommend import Lister
 from jobs.recommender_data import PRODUCT_COLUMNS, Shop
 from jobs.settings import Settings
 from models.recommender.base import DAY, Interactions, Items
-from models.recommender.blend import Blend
 from models.recommender.calibration import Calibration
 
 EVENTS_EACH, CATEGORIES, DAYS = 20, 40, 60

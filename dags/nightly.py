@@ -86,6 +86,7 @@ with DAG(
     features = step("features")
     train_recommender = step("train_recommender", execution_timeout=timedelta(hours=2), **GPU)
     recommend = step("recommend", execution_timeout=timedelta(hours=2), **GPU)
+    ab_report = step("ab_report")
     train_writer = step("train_writer", execution_timeout=timedelta(hours=2), **GPU)
     describe = step("describe", execution_timeout=timedelta(hours=2), **GPU)
     audit = step("audit")
@@ -96,4 +97,5 @@ with DAG(
     pin_inputs >> ingest >> clean >> check_inputs >> [features, train_recommender, train_writer]
     [features, train_recommender] >> recommend
     train_writer >> describe
-    [recommend, describe] >> audit >> publish >> report
+    recommend >> ab_report
+    [ab_report, describe] >> audit >> publish >> report

@@ -83,6 +83,13 @@ def _once(owner: str, column: str) -> Rule:
 
 
 _PRODUCT = Reference("product_id", "products", "product_id", (("known_product", "true"),))
+# A shop that does not say is taken to have it: only false means "never recommend".
+_STOCKED = Reference(
+    "product_id",
+    "products",
+    "product_id",
+    (("known_product", "true"), ("known_in_stock", "coalesce(in_stock, true)")),
+)
 _USER = Reference("user_id", "users", "user_id", (("known_user", "true"),))
 _PRODUCT_KNOWN = _rule("product_known", "known_product", "known_product", "the product is in the catalogue")
 _USER_KNOWN = _rule("user_known", "known_user", "known_user", "the shopper is known")
@@ -101,7 +108,6 @@ _SET_RULES: dict[str, tuple[Rule, ...]] = {
         _once("user_id", "product_id"),
         _USER_KNOWN,
         _PRODUCT_KNOWN,
-        # A shop that does not say is taken to have it: only false means "never recommend".
         _rule(
             "product_in_stock", "known_in_stock", "known_in_stock", "the recommended product can be bought"
         ),
@@ -112,6 +118,12 @@ _SET_RULES: dict[str, tuple[Rule, ...]] = {
         _PRODUCT_KNOWN,
         _rule("similar_known", "known_similar", "known_similar", "the neighbour is in the catalogue"),
     ),
+    "trending": (
+        _ranks("scope"),
+        _once("scope", "product_id"),
+        _PRODUCT_KNOWN,
+        _rule("product_in_stock", "known_in_stock", "known_in_stock", "what is trending can be bought"),
+    ),
     "product_descriptions": (_PRODUCT_KNOWN,),
     "item_features": (_PRODUCT_KNOWN,),
     "user_features": (_USER_KNOWN,),
@@ -119,15 +131,8 @@ _SET_RULES: dict[str, tuple[Rule, ...]] = {
 }
 
 _REFERENCES: dict[str, tuple[Reference, ...]] = {
-    "recommendations": (
-        _USER,
-        Reference(
-            "product_id",
-            "products",
-            "product_id",
-            (("known_product", "true"), ("known_in_stock", "coalesce(in_stock, true)")),
-        ),
-    ),
+    "recommendations": (_USER, _STOCKED),
+    "trending": (_STOCKED,),
     "similar_items": (
         _PRODUCT,
         Reference("similar_id", "products", "product_id", (("known_similar", "true"),)),

@@ -71,6 +71,26 @@ EVENTS = (
     ),
     *bounded("platform", MAX_ID),
     *bounded("session_id", MAX_ID),
+    *rule(
+        "list_before_event",
+        # A list is dated by the day it was made from, and shown after it.
+        "list_ds IS NULL OR event_time IS NULL OR list_ds <= to_date(event_time)",
+        "list_ds event_time",
+        "the list that the event came from is not of a later day",
+    ),
+    *rule(
+        "list_rank_plausible",
+        "list_rank IS NULL OR list_rank BETWEEN 1 AND 1000",
+        "list_rank",
+        "the place in the list counts from 1, to 1,000 at most",
+    ),
+    *rule(
+        "list_named_whole",
+        "(list_ds IS NULL) = (list_rank IS NULL)",
+        "list_ds list_rank",
+        "an event says both the list's date and the place in it, or neither",
+        "warning",
+    ),
 )
 
 PRODUCTS = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from expectations.rule import (
     MAX_COPY,
     MAX_DESCRIPTION,
+    MAX_ID,
     bounded,
     counts,
     finite,
@@ -106,6 +107,13 @@ RECOMMENDATIONS = (
         "model_version",
         "the row names its model",
     ),
+    *rule(
+        "bucket_present",
+        f"length(bucket) BETWEEN 1 AND {MAX_ID}",
+        "bucket",
+        "the row says which arm the shopper is in",
+    ),
+    *bounded("experiment", MAX_ID),
 )
 
 SIMILAR_ITEMS = (
@@ -120,6 +128,54 @@ SIMILAR_ITEMS = (
     ),
     *finite("score", -1e15, optional=False),
     *member("source", ("item_graph", "category")),
+)
+
+TRENDING = (
+    *rule("scope_present", "length(scope) > 0", "scope", "the row says where the product is trending"),
+    *rule("rank_from_one", "rank >= 1", "rank", "ranks count from 1"),
+    *identifier("product_id"),
+    *member("signal", ("bought", "looked_at")),
+    *rule("more_than_usual", "score > 1D AND score < 1e15D", "score", "it is surely more than usual"),
+    *counts("recent before"),
+    *finite("expected", 0.0, optional=False),
+)
+
+EXPERIMENTS = (
+    *rule(
+        "arm_named",
+        "length(experiment) > 0 AND length(arm) > 0",
+        "experiment arm",
+        "the row names experiment and arm",
+    ),
+    *member("metric", ("conversion", "purchases", "revenue", "click_through")),
+    *rule("users_counted", "users IS NULL OR users >= 1", "users", "an arm without shoppers has no row"),
+    *rule(
+        "small_arm_withheld",
+        "users IS NOT NULL OR (mean IS NULL AND lift IS NULL AND p_value IS NULL)",
+        "users mean lift p_value",
+        "an arm that is too small to be reported shows no number",
+    ),
+    *finite("mean", 0.0),
+    *rule(
+        "interval_holds_lift",
+        "lift IS NULL OR coalesce(lift BETWEEN lift_low AND lift_high, false)",
+        "lift lift_low lift_high",
+        "the lift lies in its interval",
+    ),
+    *rule(
+        "p_values_in_range",
+        "(p_value IS NULL OR p_value BETWEEN 0D AND 1D) AND "
+        "(srm_p_value IS NULL OR srm_p_value BETWEEN 0D AND 1D)",
+        "p_value srm_p_value",
+        "a p-value lies in [0, 1]",
+    ),
+    *member("status", ("ok", "warning")),
+    *rule(
+        "no_look_ahead",
+        "last_list < ds AND first_list <= last_list",
+        "first_list last_list ds",
+        "only lists that a day of events followed are counted",
+    ),
 )
 
 DESCRIPTIONS = (

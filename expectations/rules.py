@@ -33,6 +33,8 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "user_profiles": outputs.USER_PROFILES,
     "recommendations": outputs.RECOMMENDATIONS,
     "similar_items": outputs.SIMILAR_ITEMS,
+    "trending": outputs.TRENDING,
+    "experiments": outputs.EXPERIMENTS,
     "product_descriptions": outputs.DESCRIPTIONS,
     "models": outputs.MODELS,
     "quality_metrics": outputs.QUALITY_METRICS,

@@ -1,4 +1,4 @@
-"""Step `features`: what models read of shoppers and products, and the profiles that people read."""
+"""Step `features`: what models read of shoppers and products, profiles that people read, and what trends."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from jobs import spark
 from jobs.cli import main
 from jobs.event_sums import EVENT_COLUMNS, count, first_day, is_kind, known_events, mean_price, money, within
 from jobs.profiles import user_profiles
+from jobs.trending import shown, trending
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -91,7 +92,7 @@ def item_features(events: DataFrame, products: DataFrame, ds: date) -> DataFrame
 
 
 def run(night: Night) -> dict[str, Any]:
-    """Stages the three tables from one read of the events; returns the rows of each."""
+    """Stages the four tables from one read of the events; returns the rows of each."""
     ds, history = night.ds, night.settings.history_days
     read = spark.read(night, "events_clean", first_day(ds, history), ds).select(*EVENT_COLUMNS)
     events = known_events(read, ds, history).cache()
@@ -100,9 +101,13 @@ def run(night: Night) -> dict[str, Any]:
         "user_features": user_features(events, users, ds),
         "item_features": item_features(events, products, ds),
         "user_profiles": user_profiles(events, products, users, ds),
+        "trending": trending(events, products, ds, night.settings.trending_k, night.settings.min_group),
     }
     try:
-        return {"rows": {table: spark.stage(night, table, frame) for table, frame in frames.items()}}
+        rows = {table: spark.stage(night, table, frame) for table, frame in frames.items()}
+        top = shown(spark.read(night, "trending"), products)
+        night.note("trending", {"rows": rows["trending"], "top": top})
+        return {"rows": rows}
     finally:
         events.unpersist()
 

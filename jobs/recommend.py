@@ -18,6 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from jobs import recommender_files as files
+from jobs.arms import CONTROL, Served, control, draw, names
 from jobs.cli import main
 from jobs.errors import GateFailed
 from jobs.lake.registry import BY_NAME
@@ -66,7 +67,15 @@ class Lister:
         calibration: Calibration,
         version: str,
     ) -> None:
-        self.ds, self.shop, self.model, self.calibration, self.version = ds, shop, model, calibration, version
+        self.ds, self.shop, self.model, self.version = ds, shop, model, version
+        self.own = Served(model, calibration, version)
+        self.experiment = settings.experiment
+        self.arms = pa.array(names(self.experiment))
+        self.control = (
+            control(shop, settings.holdout_days, settings.top_k)
+            if self.experiment.on and self.experiment.arms[CONTROL] > 0
+            else None
+        )
         self.rules = Rules.of(shop.items, settings.top_k, policy(settings))
         self.histories: History = histories(shop.events, shop.as_of)
         self.excluded: Excluded = already_bought(shop.events, shop.items)
@@ -75,27 +84,36 @@ class Lister:
 
     def recommendations(self, low: int, high: int) -> pa.Table:
         """The rows of shoppers low to high."""
-        users = np.arange(low, high)
-        blocks = finished(self.model, self.histories, users, self.rules, self.excluded)
-        tables = [self._rows(block, low) for block in blocks]
-        return pa.concat_tables(tables) if tables else BY_NAME["recommendations"].schema.empty_table()
+        arm = self.arms.take(pa.array(draw(self.shop.users.slice(low, high - low), self.experiment)))
+        controlled = np.asarray(arm) == CONTROL if self.control else np.zeros(high - low, np.bool_)
+        tables = []
+        for served, members in ((self.own, ~controlled), (self.control, controlled)):
+            if served is None:
+                continue
+            users = low + np.flatnonzero(members)
+            blocks = finished(served.model, self.histories, users, self.rules, self.excluded)
+            tables += [self._rows(block, served, users, arm.filter(pa.array(members))) for block in blocks]
+        found = pa.concat_tables(tables) if tables else BY_NAME["recommendations"].schema.empty_table()
+        # Two arms were written one after the other; shoppers are known in the order of their ids.
+        return found.sort_by([("user_id", "ascending"), ("rank", "ascending")]) if self.control else found
 
-    def _rows(self, block: Block, low: int) -> pa.Table:
+    def _rows(self, block: Block, served: Served, users: NDArray[np.int64], arm: pa.Array) -> pa.Table:
+        """The rows of a block; `users` and `arm` are of all for whom `served` makes lists."""
         ids = block.lists.ids
-        source = self.model.sources(block.history, ids)
-        past, _, behaviour = best_reasons(self.model, block)
+        source = served.model.sources(block.history, ids)
+        past, _, behaviour = best_reasons(served.model, block)
         past = np.where(np.isin(source, PERSONAL), past, -1)
         listed = ids.ravel() >= 0
         item, why = ids.ravel()[listed], past.ravel()[listed]
         kind = source.ravel()[listed]
         user, rank = np.nonzero(ids >= 0)
         reason, reason_zh = self.reasons.sentences(item, why, behaviour.ravel()[listed], kind)
-        probability = self.calibration.probability(list_features(block, source)[listed])
+        probability = served.calibration.probability(list_features(block, source)[listed])
         products = self.shop.catalogue["product_id"]
         rows = len(item)
         return _table(
             "recommendations",
-            user_id=self.shop.users.take(pa.array(low + block.row[user])),
+            user_id=self.shop.users.take(pa.array(users[block.row[user]])),
             rank=rank + 1,
             product_id=products.take(pa.array(item)),
             score=block.lists.scores.ravel()[listed].astype(np.float64),
@@ -104,7 +122,9 @@ class Lister:
             reason_zh=reason_zh,
             reason_product_id=products.take(_or_null(why)),
             source=pa.array(SOURCES).take(pa.array(kind)),
-            model_version=pa.repeat(self.version, rows),
+            model_version=pa.repeat(served.version, rows),
+            experiment=pa.repeat(pa.scalar(self.experiment.name or None, pa.string()), rows),
+            bucket=arm.take(pa.array(block.row[user])),
             ds=pa.repeat(pa.scalar(self.ds), rows),
         )
 
@@ -183,6 +203,7 @@ def _digest(night: Night, shop: Shop, version: str) -> str:
         s.similar_k,
         s.block_size,
         night.options.max_users,
+        s.experiment.model_dump(),
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 

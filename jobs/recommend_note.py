@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -27,13 +28,18 @@ def note(night: Night, shop: Shop, lists: list[str], neighbours: list[str], vers
     sources = dict.fromkeys(SOURCES, 0)
     rows = users = full = 0
     chance = 0.0
+    arms: Counter[str] = Counter()
     for shard in lists:
-        table = night.store.read_parquet(shard, ["user_id", "rank", "product_id", "source", "probability"])
+        table = night.store.read_parquet(
+            shard, ["user_id", "rank", "product_id", "source", "probability", "bucket"]
+        )
         item = pc.index_in(table["product_id"].combine_chunks(), value_set=ids).to_numpy(zero_copy_only=False)
         _check(shard, table, shop.items.in_stock[item.astype(np.int64)])
         exposure += np.bincount(item.astype(np.int64), minlength=len(ids))
         for pair in table["source"].value_counts().to_pylist():
             sources[pair["values"]] += pair["counts"]
+        first = table["bucket"].filter(pc.equal(table["rank"], 1))
+        arms.update({pair["values"]: pair["counts"] for pair in first.value_counts().to_pylist()})
         rows += len(table)
         users += len(table["user_id"].unique())
         full += pc.sum(pc.equal(table["rank"], night.settings.top_k)).as_py() or 0
@@ -55,6 +61,7 @@ def note(night: Night, shop: Shop, lists: list[str], neighbours: list[str], vers
             "gini": gini(exposure[shop.items.in_stock]),
             "share_new": fresh,
             "new_days": NEW_DAYS,
+            "arms": {a: n for a, n in sorted(arms.items()) if n >= night.settings.min_group},
             "sources": {name: count / max(rows, 1) for name, count in sources.items()},
             "mean_probability": chance / max(rows, 1),
             "exposure_deciles": _deciles(exposure[shop.items.in_stock]),

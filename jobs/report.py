@@ -16,6 +16,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from jobs import report_lists as worth
 from jobs import report_parts as parts
 from jobs.cli import main
 from jobs.lake.registry import BY_NAME
@@ -75,6 +76,10 @@ def story(night: Night) -> dict[str, Any]:
         "quality": lambda: parts.quality(notes.get("quality_inputs"), notes.get("audit")),
         "history": lambda: parts.history(_history(night), notes, night.ds),
         "models": lambda: parts.models(notes.get("recommender"), notes.get("writer")),
+        "evaluation": lambda: worth.evaluation(notes.get("recommender")),
+        "off_policy": lambda: worth.off_policy(notes.get("off_policy")),
+        "experiments": lambda: worth.experiments(notes.get("experiments")),
+        "trending": lambda: worth.trending(notes.get("trending")),
         "lists": lambda: parts.lists(notes.get("recommendations")),
         "copy": lambda: parts.copy(notes.get("descriptions")),
         "timings": lambda: parts.timings(list(records.values())),

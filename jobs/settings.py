@@ -8,11 +8,20 @@ Values come, strongest first, from `NIGHTSHELF_*` environment variables, from
 from __future__ import annotations
 
 import os
+import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -31,6 +40,34 @@ class Source(BaseModel):
     model_config = ConfigDict(extra="forbid")
     mapping: str
     files: list[str]
+
+
+class Experiment(BaseModel):
+    """Which share of the shoppers gets which lists; without a name, none is on.
+
+    The arm `control` gets what sold in the last 7 days, every other arm the model's lists.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str = Field(default="", max_length=100, description="another name, another draw; empty: none is on")
+    arms: dict[str, float] = Field(default={"control": 0.1, "model": 0.9}, description="arm → share")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        for arm, share in self.arms.items():
+            if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,49}", arm):
+                raise ValueError(f"arm '{arm}': use small letters, digits, '-' and '_'")
+            if not 0 <= share <= 1:
+                raise ValueError(f"share {share} of arm '{arm}' is not between 0 and 1")
+        if self.name and "control" not in self.arms:
+            raise ValueError("one arm must be named 'control': the others are compared with it")
+        if abs(sum(self.arms.values()) - 1) > 1e-9:
+            raise ValueError(f"the arms' shares add up to {sum(self.arms.values()):g}, not to 1")
+        return self
+
+    @property
+    def on(self) -> bool:
+        return bool(self.name)
 
 
 class Settings(BaseSettings):
@@ -69,6 +106,10 @@ class Settings(BaseSettings):
     )
     similar_k: int = Field(default=12, ge=1, description="neighbours of a product")
     holdout_days: int = Field(default=7, ge=1, description="last days held out to judge a new model")
+    trending_k: int = Field(default=20, ge=1, description="products in a list of what is trending")
+    experiment: Experiment = Field(default_factory=Experiment, description="an A/B test of the lists")
+    experiment_days: int = Field(default=14, ge=1, description="lists of so many days enter an A/B report")
+    min_group: int = Field(default=5, ge=1, description="smaller groups of shoppers are not reported")
     block_size: int = Field(default=2048, ge=1, description="shoppers scored, or products written, per shard")
     scoring: Literal["process", "spark"] = Field(
         default="process", description="where lists are made: in the step's process, or in Spark's executors"

@@ -115,12 +115,12 @@ def _builders(plan: Plan) -> dict[str, Build]:
 
 
 _EVENTS = tuple(f.name for f in fields(Interactions) if not f.name.startswith("n_"))
-_ITEMS = tuple(f.name for f in fields(Items))
+_ITEMS = tuple(f.name for f in fields(Items) if f.name != "attribute_size")
 
 
 def save_shop(store: Store, prefix: str, shop: Shop) -> None:
     """The shop as files: arrays without pickles, tables as Parquet."""
-    arrays = {f"event_{n}": getattr(shop.events, n) for n in _EVENTS}
+    arrays = {f"event_{n}": v for n in _EVENTS if (v := getattr(shop.events, n)) is not None}
     arrays |= {f"item_{n}": v for n in _ITEMS if (v := getattr(shop.items, n)) is not None}
     data = io.BytesIO()
     np.savez(data, listed=shop.listed, **arrays)
@@ -132,6 +132,7 @@ def save_shop(store: Store, prefix: str, shop: Shop) -> None:
         "as_of": shop.as_of,
         "n_users": shop.events.n_users,
         "n_items": shop.events.n_items,
+        "attribute_size": shop.items.attribute_size,
     }
     store.write(f"{prefix}/shop.json", json.dumps(about).encode())
 
@@ -141,11 +142,11 @@ def load_shop(store: Store, prefix: str) -> Shop:
     about = json.loads(store.read(f"{prefix}/shop.json"))
     with np.load(io.BytesIO(store.read(f"{prefix}/arrays.npz")), allow_pickle=False) as file:
         arrays = dict(file)
-    events = {n: arrays[f"event_{n}"] for n in _EVENTS}
+    events = {n: arrays.get(f"event_{n}") for n in _EVENTS}
     items = {n: arrays.get(f"item_{n}") for n in _ITEMS}
     return Shop(
-        events=Interactions(**events, n_users=about["n_users"], n_items=about["n_items"]),
-        items=Items(**items),  # type: ignore[arg-type]
+        events=Interactions(**events, n_users=about["n_users"], n_items=about["n_items"]),  # type: ignore[arg-type]
+        items=Items(**items, attribute_size=about["attribute_size"]),  # type: ignore[arg-type]
         catalogue=store.read_parquet(f"{prefix}/catalogue.parquet"),
         listed=arrays["listed"],
         users=_whole(store.read_parquet(f"{prefix}/users.parquet")["user_id"]),

@@ -21,6 +21,7 @@ STEPS: tuple[Step, ...] = (
     Step("features", "Make the features and profiles of shoppers and products."),
     Step("train_recommender", "Retrain the recommender, and let the gate decide."),
     Step("recommend", "Write a list for every shopper and neighbours for every product."),
+    Step("ab_report", "Compare the arms of the experiment by what shoppers did after their lists."),
     Step("train_writer", "Retrain the writer, and let the gate decide."),
     Step("describe", "Write copy for every product that changed."),
     Step("audit", "Check everything staged, exactly as it would be published."),

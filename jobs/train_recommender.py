@@ -13,15 +13,18 @@ from typing import Any
 
 from jobs import recommender_files as files
 from jobs.cli import main
+from jobs.evaluation_note import evaluation, without_small
 from jobs.model_cards import read_card, write_card
 from jobs.night import Night
+from jobs.off_policy import estimate
 from jobs.recommender_data import Shop, load, policy
 from models.recommender import KINDS, from_recipe
 from models.recommender.gate import Measures, Verdict
 from models.recommender.training import Task, Trained, popularity, train
 
 MODEL = "recommender"
-_MEASURED = ("ndcg", "recall", "precision", "hr", "map", "mrr")
+_ACCURACY = ("ndcg", "recall", "precision", "f1", "hr", "map", "mrr")
+_MEASURED = (*_ACCURACY, "novelty", "diversity", "recall_head", "recall_tail")
 _SHOWN = ("coverage", "gini", "overlap", "full", "users")
 
 
@@ -40,6 +43,8 @@ def run(night: Night) -> dict[str, Any]:
         card = _train(night, shop, version, incumbent)
     night.add_model(card["row"])
     night.note(MODEL, card["note"])
+    # Lists and clicks are no part of the version: what they say is looked at each night.
+    night.note("off_policy", estimate(night, shop, card["note"]["judged"], card["note"]["recipe"]))
     row = card["row"]
     in_service = row["version"] if row["verdict"] == "accepted" else _name(incumbent)
     return {
@@ -59,6 +64,7 @@ def version_of(night: Night, shop: Shop) -> str:
     s = night.settings
     parts = [shop.fingerprint(), files.code_hash(), s.seed, s.history_days, s.holdout_days, s.top_k]
     parts += [s.category_share, s.brand_share, s.diversity]
+    parts.append(s.min_group)  # a card's note was written with it
     if night.options.retrain == "never":
         parts.append("popularity")
     return f"{night.ds}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]}"
@@ -90,7 +96,8 @@ def _train(night: Night, shop: Shop, version: str, incumbent: dict[str, Any] | N
         "location": files.location(version),
         "trained_on": _trained_on(night, shop),
     }
-    card = {"row": row, "against": _name(incumbent), "note": _note(row, trained, refused)}
+    note = _note(row, trained, refused, night.settings.min_group)
+    card = {"row": row, "against": _name(incumbent), "note": note}
     write_card(night.store, files.location(version), card)
     return card
 
@@ -153,7 +160,7 @@ def _trained_on(night: Night, shop: Shop) -> dict[str, Any]:
     }
 
 
-def _note(row: dict[str, Any], trained: Trained, refused: Trained | None) -> dict[str, Any]:
+def _note(row: dict[str, Any], trained: Trained, refused: Trained | None, least: int) -> dict[str, Any]:
     judged = refused or trained
     return {
         **{
@@ -164,8 +171,10 @@ def _note(row: dict[str, Any], trained: Trained, refused: Trained | None) -> dic
         "known_kinds": sorted(KINDS),
         "refused": {"metrics": measures(refused.new), "why": refused.verdict.why} if refused else None,
         "interval": list(judged.new.ndcg_interval),
-        "segments": judged.new.segments,
-        "baseline_segments": judged.baseline.segments,
+        "segments": without_small(judged.new.segments, judged.new.sizes, least),
+        "baseline_segments": without_small(judged.baseline.segments, judged.baseline.sizes, least),
+        "evaluation": evaluation(judged, least),
+        "judged": judged.model.kind,
         "recipe": judged.model.recipe,
         "selection": judged.tried,
         "calibration": {"error": trained.calibration.error, "curve": trained.calibration.curve},

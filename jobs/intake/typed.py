@@ -18,6 +18,9 @@ def _cast(name: str, kind: pa.DataType) -> Column:
     text = F.col(name)
     if pa.types.is_timestamp(kind):
         return text.try_cast("timestamp")
+    if pa.types.is_date(kind):
+        # Spark reads '2016' as a day, too.
+        return F.when(text.rlike(r"^\d{4}-\d{1,2}-\d{1,2}([T ]|$)"), text.try_cast("date"))
     if pa.types.is_floating(kind):
         number = text.try_cast("double")
         return F.when(~F.isnan(number) & (F.abs(number) != float("inf")), number)

@@ -29,6 +29,7 @@ from pyiceberg.table import Table as IcebergTable
 from pyiceberg.transforms import IdentityTransform
 
 from jobs.errors import Transient
+from jobs.lake.evolution import evolve
 from jobs.lake.registry import BY_NAME, Table
 from jobs.lake.store import Store
 from jobs.settings import Settings
@@ -166,9 +167,12 @@ class LakeCatalog:
     def _transaction(self, table: Table) -> Transaction:
         identifier = (NAME, table.name)
         try:
-            return self.iceberg.load_table(identifier).transaction()
+            transaction = self.iceberg.load_table(identifier).transaction()
         except NoSuchTableError:
             pass
+        else:
+            evolve(transaction, table)
+            return transaction
         self.iceberg.create_namespace_if_not_exists(NAME)
         transaction = self.iceberg.create_table_transaction(
             identifier,

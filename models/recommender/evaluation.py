@@ -21,6 +21,8 @@ from models.recommender.base import (
     Longs,
     Recommender,
 )
+from models.recommender.beyond import diversity, head, novelty, self_information
+from models.recommender.bootstrap import exposure_interval, mean_intervals
 from models.recommender.gate import Measures
 from models.recommender.rules import PLAIN, Excluded, Policy, Rules, already_bought
 from models.recommender.scoring import LIST_FEATURES, Block, finished, list_features
@@ -111,23 +113,31 @@ def ndcg(model: Recommender, holdout: Holdout, k: int = AT) -> float:
 
 def per_buyer(model: Recommender, holdout: Holdout, k: int) -> tuple[dict[str, Doubles], Ints]:
     """Measures of each of the holdout's buyers, (buyers,), and their lists, (buyers, k); k is above `AT`."""
-    blocks = list(holdout.lists(model, holdout.buyers, k))
-    ids = np.concatenate([b.lists.ids for b in blocks]) if blocks else np.zeros((0, k), np.int32)
-    scores: Floats = (
-        np.concatenate([b.lists.scores for b in blocks]) if blocks else np.zeros((0, k), np.float32)
-    )
+    ids, scores = _lists_of_buyers(model, holdout, k)
     user, item = holdout.truth(holdout.buyers)
     return metrics.per_user(ids, scores, user, item, AT, max(len(holdout.items), 1)), ids
 
 
+def _lists_of_buyers(model: Recommender, holdout: Holdout, k: int) -> tuple[Ints, Floats]:
+    blocks = list(holdout.lists(model, holdout.buyers, k))
+    if not blocks:
+        return np.zeros((0, k), np.int32), np.zeros((0, k), np.float32)
+    return np.concatenate([b.lists.ids for b in blocks]), np.concatenate([b.lists.scores for b in blocks])
+
+
 def measure(model: Recommender, holdout: Holdout, k: int, seed: int) -> Measures:
     """All measures of a fitted model; lists are at least twice as long as the cut, so that ties show."""
-    table, _ = per_buyer(model, holdout, max(k, 2 * AT))
+    groups = segments(holdout)
+    values = all_values(model, holdout, max(k, 2 * AT))
+    told = mean_intervals(values, groups, seed)
     shown = [b.lists.ids for b in holdout.lists(model, holdout.sample, k)]
     ids = np.concatenate(shown) if shown else np.zeros((0, k), np.int32)
     n_items = max(len(holdout.items), 1)
     exposure = np.bincount(ids[ids >= 0], minlength=n_items)
-    mean = {name: float(values.mean()) if len(values) else 0.0 for name, values in table.items()}
+    mean = {name: told["all"].get(name, (0.0,))[0] for name in values}
+    if len(ids):
+        told["all"]["coverage"] = exposure_interval(ids, n_items, lambda e: float((e > 0).mean()), seed)
+        told["all"]["gini"] = exposure_interval(ids, n_items, metrics.gini, seed)
     possible = min(k, len(np.unique(holdout.items.parent)))
     bought_all = np.diff(holdout.excluded.indptr)[holdout.sample]
     full = (
@@ -143,23 +153,50 @@ def measure(model: Recommender, holdout: Holdout, k: int, seed: int) -> Measures
         distinct=int((exposure > 0).sum()),
         gini=metrics.gini(exposure),
         overlap=metrics.overlap(ids, AT),
-        ndcg_interval=metrics.bootstrap_interval(table["ndcg"], seed),
-        segments=_segments(table, holdout),
+        ndcg_interval=told["all"].get("ndcg", (0.0, 0.0, 0.0))[1:],
+        segments=_short(told, groups),
+        table=told,
+        sizes={name: int(who.sum()) for name, who in groups.items()},
     )
 
 
-def _segments(table: dict[str, Doubles], holdout: Holdout) -> dict[str, dict[str, float]]:
-    """New (no past), light and heavy (at least 20 past events) shoppers apart."""
-    events = np.diff(holdout.histories.indptr)[holdout.buyers]
-    groups = {"new": events == 0, "light": (events > 0) & (events < HEAVY), "heavy": events >= HEAVY}
+def _short(
+    told: dict[str, dict[str, tuple[float, float, float]]], groups: dict[str, Bools]
+) -> dict[str, dict[str, float]]:
+    """The two measures that are looked at first, by segment."""
     return {
-        name: {
-            "users": int(who.sum()),
-            "ndcg": float(table["ndcg"][who].mean()),
-            "hr": float(table["hr"][who].mean()),
-        }
+        name: {"users": int(who.sum()), "ndcg": told[name]["ndcg"][0], "hr": told[name]["hr"][0]}
         for name, who in groups.items()
-        if who.any()
+        if name != "all" and who.any()
+    }
+
+
+def segments(holdout: Holdout) -> dict[str, Bools]:
+    """Masks over the holdout's buyers: all; new (no past), light, and heavy (at least 20 past events)."""
+    events = np.diff(holdout.histories.indptr)[holdout.buyers]
+    return {
+        "all": np.ones(len(events), np.bool_),
+        "new": events == 0,
+        "light": (events > 0) & (events < HEAVY),
+        "heavy": events >= HEAVY,
+    }
+
+
+def all_values(model: Recommender, holdout: Holdout, k: int) -> dict[str, Doubles]:
+    """Every measure of each of the holdout's buyers, (buyers,), nan where a buyer has no such measure."""
+    ids, scores = _lists_of_buyers(model, holdout, k)
+    user, item = holdout.truth(holdout.buyers)
+    n_items = max(len(holdout.items), 1)
+    best_seller = head(holdout.past)[item]
+
+    def accuracy(part: Bools) -> dict[str, Doubles]:
+        return metrics.per_user(ids, scores, user[part], item[part], AT, n_items)
+
+    return accuracy(np.ones(len(item), np.bool_)) | {
+        "novelty": novelty(ids[:, :AT], self_information(holdout.past)),
+        "diversity": diversity(ids[:, :AT], holdout.items),
+        "recall_head": accuracy(best_seller)["recall"],
+        "recall_tail": accuracy(~best_seller)["recall"],
     }
 
 

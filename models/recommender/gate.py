@@ -11,7 +11,12 @@ class Measures:
     """A model on the holdout. Means over the `users` who bought something in it; @10 unless said.
 
     full: share of asked shoppers whose list is as long as the shop allows. distinct: items in at least one
-    list. overlap: mean share of equal items in two shoppers' first 10, among shoppers with a past.
+    list. overlap: mean share of equal items in two shoppers' first 10, among shoppers with a past. novelty
+    in bits and diversity in [0, 1] are those of `beyond`. recall_head, recall_tail: of what was bought of the
+    best sellers, and of all other items; 0 where nothing of them was bought.
+
+    table: segment (all, new, light, heavy) → measure → (mean, low, high), the ends of a 95 % interval;
+    measures that nobody of a segment has are absent. sizes: segment → buyers.
     """
 
     users: int
@@ -28,6 +33,13 @@ class Measures:
     overlap: float
     ndcg_interval: tuple[float, float] = (0.0, 0.0)
     segments: dict[str, dict[str, float]] = field(default_factory=dict)
+    f1: float = 0.0
+    novelty: float = 0.0
+    diversity: float = 0.0
+    recall_head: float = 0.0
+    recall_tail: float = 0.0
+    table: dict[str, dict[str, tuple[float, float, float]]] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

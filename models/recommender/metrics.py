@@ -41,11 +41,11 @@ def hits(ids: Ints, user: Longs, item: Ints, n_items: int) -> Bools:
 
 
 def per_user(ids: Ints, scores: Floats, user: Longs, item: Ints, k: int, n_items: int) -> dict[str, Doubles]:
-    """recall, precision, hr, ndcg, map and mrr at k of every user, (users,); nan for users who bought
+    """recall, precision, f1, hr, ndcg, map and mrr at k of every user, (users,); nan for users who bought
     nothing.
 
     NDCG has binary gains and an ideal list cut at k; MAP divides by min(k, bought) (Manning et al., 2008,
-    ch. 8).
+    ch. 8). F1 is the harmonic mean of a user's precision and recall: 2 hits / (k + bought).
     """
     bought = np.bincount(user, minlength=len(ids)).astype(np.float64)
     rank = pessimistic_ranks(scores)
@@ -60,6 +60,7 @@ def per_user(ids: Ints, scores: Floats, user: Longs, item: Ints, k: int, n_items
         table = {
             "recall": found / bought,
             "precision": np.where(bought > 0, found / k, np.nan),
+            "f1": np.where(bought > 0, 2 * found / (k + bought), np.nan),
             "hr": np.where(bought > 0, found > 0, np.nan).astype(np.float64),
             "ndcg": gain / ideal[at_most],
             "map": precise / at_most,

@@ -117,16 +117,16 @@ class CategoryPopularity(Popularity):
         weight = BEHAVIOUR_WEIGHT[history.behaviour] * np.float32(self.recency) ** history.distance
         weight = np.where(self.category[history.item] >= 0, weight, 0).astype(np.float64)
         total = np.bincount(history.row, weight, minlength=len(history))[history.row]
-        return np.divide(weight, total, out=np.zeros_like(weight), where=total > 0).astype(np.float32)
+        share = np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)
+        return np.asarray(share, np.float32)
 
     def score_block(self, history: History) -> Floats:
         width = self.n_categories + 1
         cell = history.row * width + self.category[history.item] % width
-        taste = np.bincount(cell, self._shares(history), minlength=len(history) * width)
-        taste = taste.reshape(len(history), width).astype(np.float32)
-        found: Floats = taste[:, self.category]
-        found *= self.within(self.category, self.n_categories)
-        return found
+        sums = np.bincount(cell, self._shares(history), minlength=len(history) * width)
+        taste = np.asarray(sums.reshape(len(history), width), np.float32)
+        within = self.within(self.category, self.n_categories)
+        return np.asarray(taste[:, self.category] * within, np.float32)
 
     def contributions(self, history: History, ids: Ints) -> tuple[Floats, Floats]:
         """Exact: a score is a sum over the past."""

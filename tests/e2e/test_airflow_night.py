@@ -19,6 +19,8 @@ from tests.e2e.conftest import SHOP_START, AirflowNight, Shop
 from tests.nights import published
 
 pytestmark = pytest.mark.e2e
+# No experiment is on, and a small shop's week may be as usual.
+MAY_BE_EMPTY = {"experiments", "trending"}
 
 
 def cli(night: AirflowNight, *args: str) -> subprocess.CompletedProcess[str]:
@@ -33,7 +35,7 @@ def test_every_step_ran_and_every_table_is_published(airflow_night: AirflowNight
     assert {s["step"] for s in summary["steps"] if s["outcome"] == "done"} == {s.name for s in STEPS}
 
     assert set(summary["rows"]) == {t.name for t in TABLES}
-    assert all(rows > 0 for rows in summary["rows"].values()), summary["rows"]
+    assert {name for name, rows in summary["rows"].items() if rows == 0} <= MAY_BE_EMPTY, summary["rows"]
     current = json.loads(Path(airflow_night.settings.lake, "current.json").read_text())
     assert (current["run_id"], current["ds"]) == ("first", airflow_night.ds)
     assert set(current["tables"]) == set(summary["rows"])
@@ -74,7 +76,7 @@ def test_tables_as_json(airflow_night: AirflowNight) -> None:
     assert {t["name"] for t in listed} == {t.name for t in TABLES}
     for table in listed:
         assert set(table) == {"name", "rows", "snapshot", "location"}
-        assert table["rows"] > 0
+        assert table["rows"] > 0 or table["name"] in MAY_BE_EMPTY
     one = json.loads(cli(airflow_night, "tables", "recommendations", "--json").stdout)
     assert {c["name"] for c in one["columns"]} >= {"user_id", "rank", "reason"}
 

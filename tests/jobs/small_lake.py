@@ -31,6 +31,8 @@ def events(per_day: dict[int, int]) -> Rows:
                 "event_time": NOON - day,
                 "ds": DS - day,
                 "arrived": DS - day,
+                "list_ds": None,
+                "list_rank": None,
             }
             rows.append(good("events_clean", user_id=f"u{number % 2 + 1}", **changes))
     return rows
@@ -62,6 +64,8 @@ def stage_outputs(night: Night, **instead: Rows) -> None:
             for u in users
             for r, p in enumerate(products, start=1)
         ],
+        "trending": [good("trending")],
+        "experiments": [],
         "similar_items": [good("similar_items", product_id=a, similar_id=b) for a, b in pairs],
         "product_descriptions": [
             good("product_descriptions", product_id=p, language=language)

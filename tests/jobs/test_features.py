@@ -124,7 +124,7 @@ def test_price_buckets_are_deciles_and_equal_prices_share_one(spark: SparkSessio
     assert buckets([1.0, 1.0, 1.0, 1.0, 9.0]) == [0, 0, 0, 0, 9]
 
 
-def test_run_reads_the_lake_once_and_stages_three_tables(make_night: MakeNight) -> None:
+def test_run_reads_the_lake_once_and_stages_four_tables(make_night: MakeNight) -> None:
     """With `history_days` = 30 the purchase of 1 January is too old for this night; the view counts."""
     night = make_night("2026-01-31", history_days=30)
     rows = [event("u", "a", "purchase", "2026-01-01"), event("u", "a", "view", "2026-01-20 08")]
@@ -132,7 +132,8 @@ def test_run_reads_the_lake_once_and_stages_three_tables(make_night: MakeNight) 
     stage(night, "events_clean", [dict(zip(EVENTS.names, r, strict=True)) for r in rows], days)
     stage(night, "products", [{"product_id": "a", "price": 10.0, "first_seen": SEEN, "ds": DS}], [DS])
     stage(night, "users", [{"user_id": "u", "first_seen": SEEN, "ds": DS}], [DS])
-    assert run(night) == {"rows": {"user_features": 1, "item_features": 1, "user_profiles": 1}}
+    assert run(night) == {"rows": {"user_features": 1, "item_features": 1, "user_profiles": 1, "trending": 0}}
+    assert night.notes()["trending"] == {"rows": 0, "top": []}
     (user,) = night.read("user_features").to_pylist()
     assert (user["views"], user["purchases"], user["recency_days"], user["ds"]) == (1, 0, 11, DS)
     (item,) = night.read("item_features").to_pylist()

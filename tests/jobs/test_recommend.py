@@ -1,16 +1,19 @@
 import json
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
 from jobs import recommend, train_recommender
+from jobs.arms import draw, names
 from jobs.errors import GateFailed
 from jobs.lake.registry import BY_NAME
 from jobs.night import Night, Options
-from jobs.settings import load_settings
+from jobs.settings import Experiment, load_settings
 from tests.jobs.toy_lake import COLD, DS, shop, stage_shop
 
+SPLIT = Experiment(name="lists", arms={"control": 0.5, "model": 0.5})
 SETTINGS = {"top_k": 5, "similar_k": 4, "block_size": 32}
 
 
@@ -204,6 +207,40 @@ def test_an_older_model_serves_a_catalogue_that_has_grown(ready):
 def test_without_a_model_the_gate_says_what_to_do(make_night):
     with pytest.raises(GateFailed, match="run train_recommender"):
         recommend.run(make_night(ds=DS.isoformat()))
+
+
+def test_the_control_arm_gets_popularity_under_the_same_rules(ready):
+    """A treatment that really differs, whose rows say what they are; the others' lists stay as they were."""
+    plain, tried = ready("plain"), ready("tried", experiment=SPLIT)
+    recommend.run(plain)
+    recommend.run(tried)
+    before, frame = (n.read("recommendations").to_pandas() for n in (plain, tried))
+    assert set(before["bucket"]) == {"model"}
+    assert before["experiment"].isna().all()
+    assert set(frame["experiment"]) == {"lists"}
+    users = pa.array(sorted(frame["user_id"].unique()))
+    drawn = dict(zip(users.to_pylist(), np.array(names(SPLIT))[draw(users, SPLIT)], strict=True))
+    assert (frame["bucket"] == frame["user_id"].map(drawn)).all()
+    control = frame[frame["bucket"] == "control"]
+    assert 30 < control["user_id"].nunique() < 90
+    assert set(control["source"]) == {"popularity"}
+    assert set(control["model_version"]) == {"7-day-popularity"}
+    assert control["reason_product_id"].isna().all()
+    assert set(control["reason"]) <= {
+        "Popular in the shop this week",
+        "Popular in the shop",
+        "From our range",
+    }
+    assert control["probability"].between(0, 1).all()
+    assert (control.groupby("user_id").size() == 5).all()
+    assert "p0003" not in set(control["product_id"])  # out of stock, here too
+    # Not all alike: what a shopper has bought is left out.
+    assert control.groupby("user_id")["product_id"].apply(tuple).nunique() > 1
+    model = frame[frame["bucket"] == "model"].drop(columns=["experiment"]).sort_values(["user_id", "rank"])
+    same = before[before["user_id"].isin(model["user_id"])].drop(columns=["experiment"])
+    assert model.reset_index(drop=True).equals(same.sort_values(["user_id", "rank"]).reset_index(drop=True))
+    arms = tried.notes()["recommendations"]["arms"]
+    assert arms == frame.drop_duplicates("user_id")["bucket"].value_counts().to_dict()
 
 
 def test_the_report_gets_exposure_sources_and_samples(done):

@@ -52,7 +52,38 @@ MODEL = {
     "metrics": {"ndcg@10": 0.1, "hr@10": 0.3},
     "baseline": {"ndcg@10": 0.2, "hr@10": 0.4},
     "incumbent": {"ndcg@10": 0.25},
+    "evaluation": {
+        "sizes": {"all": 1200, "light": 1000},
+        "models": {
+            "this night": {"all": {"ndcg": [0.1234, 0.11, 0.13], "hr": [0.5, 0.4, 0.6]}, "light": {}},
+            "7-day popularity": {"all": {"ndcg": [0.05, 0.04, 0.06], "novelty": [2.5, 2.4, 2.6]}},
+        },
+        "withheld": ["new", "heavy"],
+        "least": 5,
+    },
 }
+OFF_POLICY = {
+    "value": 0.83, "low": 0.79, "high": 0.87, "logged": 0.72, "effective": 9000.4, "overlap": 0.4,
+    "clicks": 4321, "lists": 6000, "places": 120000, "shoppers": 900, "not_matched": 2,
+    "examination": "prior", "why": None,
+}  # fmt: skip
+TESTED = {
+    "experiment": "spring", "shares": {"control": 0.1, "model": 0.9}, "crossed": 3,
+    "warnings": ["the arms' sizes do not fit their shares"],
+    "rows": [
+        {"arm": "model", "metric": "revenue", "users": 900, "mean": 12.5, "lift": 0.2, "lift_low": 0.1,
+         "lift_high": 0.3, "p_value": 0.012, "first_list": "2026-01-02", "last_list": "2026-01-09"},
+        {"arm": "control", "metric": "revenue", "detail": "fewer than 5 shoppers: not reported",
+         "first_list": "2026-01-02", "last_list": "2026-01-09"},
+    ],
+}  # fmt: skip
+TRENDING = {
+    "rows": 7,
+    "top": [
+        {"rank": 1, "product_id": "p7", "title_en": EVIL, "title_zh": "茶", "signal": "looked_at",
+         "score": 3.25, "recent": 47, "before": 30, "expected": 5.04},
+    ],
+}  # fmt: skip
 SAMPLE = {
     "shopper": 1,
     "rows": [
@@ -79,6 +110,9 @@ NOTES = {
     "quality_inputs": CHECKED,
     "audit": {**CHECKED, "docs": "runs/test-2026-01-10/docs/audit/index.html", "warnings": []},
     "recommender": MODEL,
+    "off_policy": OFF_POLICY,
+    "experiments": TESTED,
+    "trending": TRENDING,
     "writer": {"trained": False, "why": "too few pairs", "version": None},
     "recommendations": LISTS,
     "descriptions": COPY,
@@ -144,6 +178,10 @@ def test_a_good_night_is_told_whole(night: Night) -> None:
         "Published", "All tables of the night became visible at once.", "12,345", "price_finite",
         "products: 3 rows break price_present (has a price)", "docs/audit/index.html", "Events a day",
         "8 nights on record", "v0 stays in service", "too few pairs", "2,999", "12.5%", "您买过马克杯",
+        "0.123", "0.110–0.130", "40.0–60.0 %", "1,200 shoppers", "fewer than 5 shoppers", "(new, heavy)",
+        "4,321 clicks", "0.83 clicks a list (0.79–0.87)", "covers 40%", "spring", "+20.0%",
+        "+10.0% to +30.0%",
+        "3 shoppers were seen in two arms", "2026-01-02 to 2026-01-09", "looked at", "3.2 ×", "茶 p7",
         "A red mug.", "Acme is missing", "A blue mug", "quality_metrics", "not passed",
     ):  # fmt: skip
         assert told in text, told
@@ -198,6 +236,32 @@ def test_a_failure_after_publish_takes_nothing_back() -> None:
         "describe": {"step": "describe", "outcome": "failed", "error": "late"},
     }
     assert report.verdict(records).word == "Published"
+
+
+def test_a_night_before_these_measures_is_told_as_it_was(night: Night) -> None:
+    """Cards and notes of older nights lack the measures by segment, and there was no experiment."""
+    older = {k: v for k, v in MODEL.items() if k != "evaluation"}
+    for name, note in (NOTES | {"recommender": older}).items():
+        if name not in ("off_policy", "experiments", "trending"):
+            night.note(name, note)
+    text = page_of(night)
+    assert "v0 stays in service" in text
+    assert "What its lists are worth" not in text
+    assert "No experiment is on." in text
+    assert "The step features did not run." in text
+    assert "KeyError" not in text
+
+
+def test_what_is_not_known_is_said(night: Night) -> None:
+    why = "no event of the holdout says which list it came from"
+    note_all(
+        night, off_policy={"value": None, "why": why}, trending={"rows": 0, "top": []},
+        experiments={**TESTED, "rows": [], "warnings": []},
+    )  # fmt: skip
+    text = page_of(night)
+    assert f"Not estimated from clicks on lists: {why}." in text
+    assert "Nothing is bought or looked at surely more than usual." in text
+    assert "No list of it has been followed by a day of events yet." in text
 
 
 def test_a_note_of_another_shape_costs_only_its_section(night: Night) -> None:

@@ -94,6 +94,33 @@ def test_values_are_typed_and_what_does_not_fit_is_named(frame: Frame) -> None:
     assert json.loads(found["d"]["raw"])["event_time"] == "soon"
 
 
+def test_the_list_that_an_event_came_from(frame: Frame) -> None:
+    """Optional, like a session; what is given must be a day that has been, and a place in a list."""
+    rows = frame(
+        "events",
+        event("none"),
+        event("said", list_ds="2026-01-04", list_rank="3"),
+        event("timed", list_ds="2026-01-04 23:00", list_rank="3.0"),
+        event("half", list_rank="3"),  # of no use, and no reason to lose a purchase
+        event("year", list_ds="2026", list_rank="3"),
+        event("later", list_ds="2026-01-06", list_rank="3"),
+        event("zeroth", list_ds="2026-01-04", list_rank="0"),
+        event("worded", list_ds="2026-01-04", list_rank="third"),
+    )
+    found = {r["event_id"]: r for r in judged("events", rows).collect()}
+    said = {k: (r["list_ds"], r["list_rank"]) for k, r in found.items() if not r["broken"]}
+    assert said == {
+        "none": (None, None),
+        "said": (day(4), 3),
+        "timed": (day(4), 3),
+        "half": (None, 3),
+    }
+    assert found["year"]["broken"] == ["unreadable_list_ds"]
+    assert found["later"]["broken"] == ["list_before_event"]
+    assert found["zeroth"]["broken"] == ["list_rank_plausible"]
+    assert found["worded"]["broken"] == ["unreadable_list_rank"]
+
+
 def test_products_are_in_stock_unless_they_say_otherwise(frame: Frame) -> None:
     rows = frame(
         "products",
