@@ -7,11 +7,12 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 import pandas as pd
 
+from jobs.item_attributes import ITEM_SIZE, price_decile, title_words
 from models.recommender.base import DAY, Behaviour, Interactions, Ints, Items, Longs
 
 COLUMNS = ["InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID"]
@@ -98,6 +99,18 @@ def attributes(path: Path, n_items: int) -> Ints:
     return table
 
 
+def _told(frame: pd.DataFrame, items: pd.Index) -> dict[str, Any]:
+    """What a product's name and price tell a model: words, and the median price."""
+    by_item = frame.groupby("StockCode")
+    titles = by_item["Description"].first().reindex(items)
+    price = by_item["UnitPrice"].median().reindex(items).to_numpy(np.float32)
+    words = title_words(titles.reset_index(drop=True))
+    decile = (price_decile(price) + 1).astype(np.int32)[:, None]
+    none = np.zeros((len(items), 2), np.int32)
+    attributes = np.concatenate([none, decile, words], axis=1)
+    return {"attributes": attributes, "attribute_size": ITEM_SIZE, "price": price}
+
+
 def online_retail(folder: Path) -> tuple[Interactions, Items, int]:
     """Events, catalogue, and the midnight after the last day. Rows without a price or a name are left out."""
     files = sorted(folder.glob("*.csv*"))
@@ -121,5 +134,5 @@ def online_retail(folder: Path) -> tuple[Interactions, Items, int]:
         n_users=len(users),
         n_items=len(items),
     )
-    catalogue = replace(Items.plain(len(items)), product_id=np.asarray(items, np.str_))
+    catalogue = replace(Items.plain(len(items)), product_id=np.asarray(items, np.str_), **_told(frame, items))
     return events, catalogue, (int(seconds.max()) // DAY + 1) * DAY

@@ -39,10 +39,15 @@ STARTS = (
     {"sequence": 1.0, "item_graph": 0.07},
 )
 MIN_BUYERS = 20
+# Below this a sequence model has too little to learn from to be worth its minute.
+MIN_EVENTS = 20_000
 # Choosing needs no more evidence than this, and time is the shop's.
 MAX_EVENTS = 400_000
 MAX_BUYERS = 3_000
-MAX_EPOCHS, MEASURE_EVERY, PATIENCE = 16, 2, 2
+MAX_EPOCHS, MEASURE_EVERY, PATIENCE = 8, 2, 2
+# A sequence model that reaches less than this part of the graph's NDCG is given up: none so far behind has
+# helped a blend.
+HOPELESS = 1 / 3
 Tried = list[dict[str, Any]]
 
 
@@ -62,12 +67,17 @@ def choose(past: Interactions, items: Items, as_of: int, days: int, seed: int) -
         for p in (AttributeMatch(), CategoryPopularity(), Popularity())
     }
     parts["item_graph"], tried = _graph(holdout, parts)
-    parts["sequence"], epochs = _sequence(holdout, seed)
+    epochs: Tried = []
+    if len(holdout.past) >= MIN_EVENTS:
+        floor = max(t["ndcg"] for t in tried) * HOPELESS
+        model, epochs = _sequence(holdout, seed, floor)
+        if max(t["ndcg"] for t in epochs) >= floor:
+            parts["sequence"] = model
     pool = candidates(holdout, list(parts.values()))
     weights, weighed = choose_weights(pool, STARTS, list(parts), AT)
-    model = Hybrid.of(parts, weights).refresh(holdout.past, holdout.items, holdout.cut)
-    ranked = model.rank_after(holdout, seed)
-    return model, [*tried, *epochs, *weighed, *ranked]
+    chosen = Hybrid.of(parts, weights).refresh(holdout.past, holdout.items, holdout.cut)
+    ranked = chosen.rank_after(holdout, seed)
+    return chosen, [*tried, *epochs, *weighed, *ranked]
 
 
 def _graph(holdout: Holdout, behind: dict[str, Recommender]) -> tuple[ItemGraph, Tried]:
@@ -93,8 +103,8 @@ def _graph(holdout: Holdout, behind: dict[str, Recommender]) -> tuple[ItemGraph,
     return best, tried
 
 
-def _sequence(holdout: Holdout, seed: int) -> tuple[SequenceModel, Tried]:
-    """Trained until the validation days are no longer met better."""
+def _sequence(holdout: Holdout, seed: int, floor: float) -> tuple[SequenceModel, Tried]:
+    """Trained until the validation days are no longer met better, or it is far behind."""
     tried: Tried = []
 
     def value(model: SequenceModel) -> float:
@@ -103,7 +113,7 @@ def _sequence(holdout: Holdout, seed: int) -> tuple[SequenceModel, Tried]:
         return reached
 
     model = SequenceModel(epochs=MAX_EPOCHS, seed=seed)
-    model.fit_until(holdout.past, holdout.items, value, MEASURE_EVERY, PATIENCE)
+    model.fit_until(holdout.past, holdout.items, value, MEASURE_EVERY, PATIENCE, floor)
     return model, tried
 
 

@@ -94,10 +94,11 @@ class SequenceModel(Recommender):
         measure: Callable[[Self], float] | None,
         every: int = 3,
         patience: int = 3,
+        floor: float = -np.inf,
     ) -> Self:
         """Trains for the recipe's epochs. With `measure`, called after every few epochs, training stops when
-        it has not risen `patience` times, and the best weights are kept; `recipe` then says how many epochs
-        that were.
+        it has not risen `patience` times, or is still below `floor` at the second time; the best weights are
+        kept, and `recipe` then says how many epochs that were.
         """
         seq = sequences(interactions)
         recipe = self.constants
@@ -114,6 +115,8 @@ class SequenceModel(Recommender):
             if value > best:
                 best, at, kept, waited = value, done, trainer.weights(), 0
             elif (waited := waited + 1) >= patience:
+                break
+            if done == 2 * every and best < floor:
                 break
         if kept is not None:
             trainer.restore(kept)
@@ -289,7 +292,7 @@ class _Trainer:
 
         from models.backend import make_deterministic
 
-        make_deterministic(recipe.seed, xla=True)
+        make_deterministic(recipe.seed, ops=False)
         self.recipe, self.seq = recipe, seq
         self.rng = np.random.default_rng(recipe.seed)
         slots = _with_nothing(items.attribute_slots())

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from models.recommender import selection
 from models.recommender.base import DAY, Recommender
 from models.recommender.evaluation import Holdout, measure
 from models.recommender.gate import judge
@@ -47,7 +48,10 @@ def test_training_again_gives_the_same_model(shop, trained):
         assert np.array_equal(array, trained.model.state()[name]), name
 
 
-def test_choosing_never_sees_the_holdout(shop, holdout):
+def test_choosing_never_sees_the_holdout(shop, holdout, monkeypatch):
+    # So small a shop would be spared the sequence model.
+    monkeypatch.setattr(selection, "MIN_EVENTS", 0)
+    monkeypatch.setattr(selection, "MAX_EPOCHS", 2)
     model, tried = choose(holdout.past, holdout.items, holdout.cut, 7, 1)
     assert {t["what"] for t in tried} >= {"start", "again", "epochs", "weights", "ranker"}
     # Other purchases in the held-out days change nothing.
