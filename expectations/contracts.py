@@ -71,13 +71,13 @@ def _rule(name: str, predicate: str, columns: str, doc: str, severity: Severity 
 
 def _ranks(owner: str) -> Rule:
     # With unique ranks, first rank 1 and as many ranks as the last one leave no room for a gap.
-    window = f"OVER (PARTITION BY {owner}, ds)"
+    window = f"OVER (PARTITION BY {', '.join(owner.split())}, ds)"
     predicate = f"min(rank) {window} = 1 AND max(rank) {window} = count(1) {window}"
     return _rule("ranks_without_gaps", predicate, f"{owner} rank ds", f"ranks of each {owner} run 1, 2, 3 …")
 
 
 def _once(owner: str, column: str) -> Rule:
-    predicate = f"count(1) OVER (PARTITION BY {owner}, {column}, ds) = 1"
+    predicate = f"count(1) OVER (PARTITION BY {', '.join(owner.split())}, {column}, ds) = 1"
     doc = f"no {column} stands twice in a list"
     return _rule(f"{column}_once_per_list", predicate, f"{owner} {column} ds", doc)
 
@@ -118,6 +118,7 @@ _SET_RULES: dict[str, tuple[Rule, ...]] = {
         _PRODUCT_KNOWN,
         _rule("similar_known", "known_similar", "known_similar", "the neighbour is in the catalogue"),
     ),
+    "audiences": (_ranks("audience target"), _once("audience target", "user_id"), _USER_KNOWN),
     "trending": (
         _ranks("scope"),
         _once("scope", "product_id"),
@@ -132,6 +133,7 @@ _SET_RULES: dict[str, tuple[Rule, ...]] = {
 
 _REFERENCES: dict[str, tuple[Reference, ...]] = {
     "recommendations": (_USER, _STOCKED),
+    "audiences": (_USER,),
     "trending": (_STOCKED,),
     "similar_items": (
         _PRODUCT,

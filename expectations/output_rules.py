@@ -130,6 +130,25 @@ SIMILAR_ITEMS = (
     *member("source", ("item_graph", "category")),
 )
 
+AUDIENCES = (
+    *member("audience", ("product", "category")),
+    *rule("target_present", "length(target) > 0", "target", "the row says what is to be bought"),
+    *rule("rank_from_one", "rank >= 1", "rank", "ranks count from 1"),
+    *identifier("user_id"),
+    *rule(
+        "probability_in_range",
+        "probability BETWEEN 0D AND 1D",
+        "probability",
+        "the chance of a purchase lies in [0, 1]",
+    ),
+    *rule(
+        "model_version_present",
+        "length(model_version) > 0",
+        "model_version",
+        "the row names its model",
+    ),
+)
+
 TRENDING = (
     *rule("scope_present", "length(scope) > 0", "scope", "the row says where the product is trending"),
     *rule("rank_from_one", "rank >= 1", "rank", "ranks count from 1"),

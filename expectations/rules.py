@@ -33,6 +33,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "user_profiles": outputs.USER_PROFILES,
     "recommendations": outputs.RECOMMENDATIONS,
     "similar_items": outputs.SIMILAR_ITEMS,
+    "audiences": outputs.AUDIENCES,
     "trending": outputs.TRENDING,
     "experiments": outputs.EXPERIMENTS,
     "product_descriptions": outputs.DESCRIPTIONS,

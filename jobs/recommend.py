@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from jobs import recommender_files as files
 from jobs.arms import CONTROL, Served, control, draw, names
+from jobs.audiences import COLUMNS, audiences
 from jobs.cli import main
 from jobs.errors import GateFailed
 from jobs.lake.registry import BY_NAME
@@ -184,7 +185,17 @@ def run(night: Night) -> dict[str, Any]:
         build = builders(night.settings, night.ds, night.store, shop, row["location"], row["version"])
         lists, neighbours = (shards(night, name, key, n, build[name]) for name, n in wanted.items())
     summary = note(night, shop, lists, neighbours, row["version"])
+    turned = audiences(
+        (night.store.read_parquet(key, COLUMNS) for key in lists),
+        shop.catalogue,
+        night.settings.audience_cap,
+        night.settings.min_group,
+        row["version"],
+        pa.scalar(night.ds),
+    )
+    night.stage("audiences", turned)
     staged = {
+        "audiences": len(turned),
         "recommendations": night.stage_files("recommendations", lists),
         "similar_items": night.stage_files("similar_items", neighbours),
     }
@@ -204,6 +215,7 @@ def _digest(night: Night, shop: Shop, version: str) -> str:
         s.block_size,
         night.options.max_users,
         s.experiment.model_dump(),
+        [s.category_share, s.brand_share, s.diversity],
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 

@@ -106,6 +106,7 @@ class Settings(BaseSettings):
     )
     similar_k: int = Field(default=12, ge=1, description="neighbours of a product")
     holdout_days: int = Field(default=7, ge=1, description="last days held out to judge a new model")
+    audience_cap: int = Field(default=200, ge=1, description="shoppers in an audience, at most")
     trending_k: int = Field(default=20, ge=1, description="products in a list of what is trending")
     experiment: Experiment = Field(default_factory=Experiment, description="an A/B test of the lists")
     experiment_days: int = Field(default=14, ge=1, description="lists of so many days enter an A/B report")

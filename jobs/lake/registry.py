@@ -279,6 +279,23 @@ TABLES: tuple[Table, ...] = (
         depends_on=("events_clean", "products", "models"),
     ),
     Table(
+        name="audiences",
+        doc="For a product or a category, the shoppers most likely to buy it: the lists, turned round.",
+        columns=_columns(
+            ("audience", STRING, "product or category"),
+            ("target", STRING, "the product's id, or the category's path"),
+            ("rank", INT, "1 is the likeliest buyer; at most audience_cap"),
+            _USER,
+            ("probability", DOUBLE, "calibrated chance of a purchase within 7 days"),
+            ("model_version", STRING, "the version in `models`"),
+            _DS,
+            pii=("user_id",),
+        ),
+        key=("audience", "target", "rank", "ds"),
+        job="recommend",
+        depends_on=("recommendations", "products"),
+    ),
+    Table(
         name="trending",
         doc="What is bought or looked at unusually much now, in the shop and in each category.",
         columns=_columns(

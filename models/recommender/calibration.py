@@ -44,7 +44,8 @@ class Calibration:
 
     def _log_odds(self, features: Floats) -> Doubles:
         standard = (features - self.mean) / self.spread
-        return np.asarray(standard @ self.weights[:-1] + self.weights[-1], np.float64)
+        # Not by matrix product: its last bits depend on how many rows are asked for at once.
+        return np.asarray((standard * self.weights[:-1]).sum(axis=1) + self.weights[-1], np.float64)
 
     def to_json(self) -> dict[str, Any]:
         arrays = {n: getattr(self, n).tolist() for n in ("mean", "spread", "weights", "knots", "values")}

@@ -138,6 +138,15 @@ GOOD: dict[str, dict[str, Any]] = {
         "bucket": "model",
         "ds": DS,
     },
+    "audiences": {
+        "audience": "product",
+        "target": "p1",
+        "rank": 1,
+        "user_id": "u1",
+        "probability": 0.1,
+        "model_version": "v1",
+        "ds": DS,
+    },
     "trending": {
         "scope": "Home > Kitchen",
         "rank": 1,

@@ -75,9 +75,14 @@ def test_no_list_breaks_a_rule(done):
 
 def test_reasons_name_what_was_really_done(done):
     frame = done.read("recommendations").to_pandas()
-    because = frame[frame["source"] == "item_graph"]
+    because = frame[frame["reason_product_id"].notna()]
     assert len(because) > 100
-    assert because["reason_product_id"].notna().all()
+    personal = frame["source"].isin(["item_graph", "sequence", "attributes"])
+    assert personal[because.index].all()
+    taste = frame[personal & frame["reason_product_id"].isna()]
+    assert len(taste) < 0.2 * personal.sum()
+    assert set(taste["reason"]) <= {"Picked for your taste"}
+    assert set(taste["reason_zh"]) <= {"根据您的喜好挑选"}
     events = done.read("events_clean", start=DS.min, end=DS).to_pandas()
     bought = set(zip(events["user_id"], events["product_id"], events["event_type"], strict=True))
     for row in because.itertuples():
@@ -91,8 +96,6 @@ def test_reasons_name_what_was_really_done(done):
             assert row.reason_zh == f"因为您{verb_zh} {chinese}"
         else:
             assert row.reason in ("You bought this before", "You looked at this before")
-    other = frame[frame["source"] != "item_graph"]
-    assert other["reason_product_id"].isna().all()
 
 
 def test_a_shopper_without_a_past_gets_what_is_popular(done):

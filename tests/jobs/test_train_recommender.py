@@ -24,7 +24,7 @@ def trained_night(make_night):
     return make
 
 
-def put_incumbent(night, version="old", kind="graph_blend", recipe=None, days_ago=1):
+def put_incumbent(night, version="old", kind="hybrid", recipe=None, days_ago=1):
     """A row in `models` of an earlier date, with its files."""
     where = files.location(version)
     night.store.write(f"{where}/model.json", json.dumps({"kind": kind, "recipe": recipe or {}}).encode())
@@ -140,7 +140,7 @@ def test_the_incumbent_is_measured_on_the_same_days_and_holds_the_gate(trained_n
     assert "model in service" in row["why"]
 
 
-@pytest.mark.parametrize(("kind", "recipe"), [("of-the-future", {}), ("graph_blend", {"unknown": 1})])
+@pytest.mark.parametrize(("kind", "recipe"), [("of-the-future", {}), ("hybrid", {"unknown": 1})])
 def test_an_incumbent_that_this_code_cannot_make_is_left_out_of_the_judgement(trained_night, kind, recipe):
     night = trained_night()
     put_incumbent(night, kind=kind, recipe=recipe)
