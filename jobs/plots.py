@@ -90,6 +90,31 @@ def compared(measures: Mapping[str, Mapping[str, float]]) -> Markup:
     return _svg(figure)
 
 
+def reliability(points: Sequence[tuple[float, float]]) -> Markup:
+    """(predicted, observed) shares of bins: on the diagonal, what is promised happens. Both axes are
+    logarithmic, for most chances are small; a bin in which nothing happened stands at the lower edge.
+    """
+    from matplotlib.ticker import PercentFormatter
+
+    figure, (axes,) = _figure(3.0)
+    seen = [v for point in points for v in point if v > 0]
+    low, high = (min(seen) / 2, min(1.0, max(seen) * 2)) if seen else (1e-3, 1.0)
+    axes.plot([low, high], [low, high], color=GREY, linewidth=1, linestyle="--")
+    predicted, observed = zip(*points, strict=True) if points else ((), ())
+    axes.plot(
+        [max(v, low) for v in predicted], [max(v, low) for v in observed], "o-", color=BLUE, markersize=4
+    )
+    for axis, scale in ((axes.xaxis, axes.set_xscale), (axes.yaxis, axes.set_yscale)):
+        scale("log")
+        axis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+        axis.set_minor_formatter("")
+    axes.set_xlim(low, high)
+    axes.set_ylim(low, high)
+    axes.set_xlabel("predicted", color=_INK)
+    axes.set_ylabel("bought", color=_INK)
+    return _svg(figure)
+
+
 def timeline(steps: Sequence[tuple[str, float, float, bool]]) -> Markup:
     """(step, start, length, failed), both in seconds: when each step ran."""
     figure, (axes,) = _figure(0.6 + 0.24 * len(steps))

@@ -58,6 +58,7 @@ def note(night: Night, shop: Shop, lists: list[str], neighbours: list[str], vers
             "model_version": version,
             "rows": rows,
             "products_in_stock": in_stock,
+            "largest_brand": _largest(shop.items.brand, exposure),
             "gini": gini(exposure[shop.items.in_stock]),
             "share_new": fresh,
             "new_days": NEW_DAYS,
@@ -86,6 +87,14 @@ def _share_new(night: Night, shop: Shop, exposure: Any) -> float:
     since = pa.scalar(night.ds - timedelta(days=NEW_DAYS - 1))
     fresh = pc.fill_null(pc.greater_equal(shop.catalogue["first_seen"], since), False)
     return float(exposure[fresh.to_numpy().astype(bool)].sum() / max(exposure.sum(), 1))
+
+
+def _largest(group: Any, exposure: Any) -> float | None:
+    """Share of all places that the most shown brand takes; None where no product has one."""
+    known = group >= 0
+    if not known.any():
+        return None
+    return float(np.bincount(group[known], exposure[known]).max() / max(exposure.sum(), 1))
 
 
 def _deciles(exposure: Any) -> list[float]:

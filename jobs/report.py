@@ -77,6 +77,7 @@ def story(night: Night) -> dict[str, Any]:
         "history": lambda: parts.history(_history(night), notes, night.ds),
         "models": lambda: parts.models(notes.get("recommender"), notes.get("writer")),
         "evaluation": lambda: worth.evaluation(notes.get("recommender")),
+        "calibration": lambda: worth.calibration(notes.get("recommender")),
         "off_policy": lambda: worth.off_policy(notes.get("off_policy")),
         "experiments": lambda: worth.experiments(notes.get("experiments")),
         "trending": lambda: worth.trending(notes.get("trending")),

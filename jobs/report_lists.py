@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from jobs import plots
+
 Note = Mapping[str, Any]
 
 # measure, what it says, its name, whether it is a share
@@ -114,6 +116,19 @@ def experiments(note: Note | None) -> dict[str, Any] | None:
         "crossed": note["crossed"],
         "days": (note["rows"][0]["first_list"], note["rows"][0]["last_list"]) if note["rows"] else None,
         "rows": rows,
+    }
+
+
+def calibration(note: Note | None) -> dict[str, Any] | None:
+    """How far the promised chances of a purchase may be trusted."""
+    found = (note or {}).get("calibration")
+    if not found or not found.get("curve"):
+        return None
+    points = [(bin["predicted"], bin["observed"]) for bin in found["curve"]]
+    return {
+        "error": f"{found['error']:.2%}",
+        "rows": sum(int(bin["rows"]) for bin in found["curve"]),
+        "plot": plots.reliability(points),
     }
 
 

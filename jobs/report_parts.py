@@ -183,15 +183,25 @@ def _baselines(baseline: Note, new: Note) -> dict[str, dict[str, float]]:
     return found
 
 
+_SOURCES = {
+    "item_graph": "what others chose next",
+    "sequence": "the sequence of a past",
+    "attributes": "alike products",
+    "category_popularity": "best sellers of a category",
+    "popularity": "best sellers",
+}
+
+
 def lists(note: Note | None) -> dict[str, Any] | None:
     if not note:
         return None
-    shares = {k: v for k, v in note.get("sources", {}).items() if v}
+    shares = {_SOURCES.get(k, k): v for k, v in note.get("sources", {}).items() if v}
     deciles = note.get("exposure_deciles") or []
     labels = [f"{10 * i}–{10 * i + 10} %" for i in range(len(deciles))]
     percents = [100 * v for v in deciles]
     return {
         "note": note,
+        "gini": f"{note['gini']:.2f}",
         "sources": shares,
         "exposure": plots.stacked(labels, {"% of places": percents}, (plots.BLUE,)) if deciles else None,
         "samples": note.get("samples", []),

@@ -93,7 +93,8 @@ SAMPLE = {
 }  # fmt: skip
 LISTS = {
     "shoppers": 3000, "full_lists": 2999, "coverage": 0.88, "rows": 60000, "sources": {"item_graph": 1.0},
-    "exposure_deciles": [0.1] * 10, "samples": [SAMPLE],
+    "exposure_deciles": [0.1] * 10, "samples": [SAMPLE], "gini": 0.345, "share_new": 0.043,
+    "new_days": 14, "largest_brand": 0.217,
 }  # fmt: skip
 COPY = {
     "tiers": {"model.en": 5, "template.zh": 4},
@@ -105,11 +106,18 @@ COPY = {
         {"product_id": "p1", "language": "en", "published": "retry", "text": "A blue mug", "why": ["values"]},
     ],
 }  # fmt: skip
+CALIBRATION = {
+    "error": 0.0123,
+    "curve": [
+        {"predicted": 0.0, "observed": 0.0, "rows": 50},
+        {"predicted": 0.1, "observed": 0.12, "rows": 50},
+    ],
+}
 NOTES = {
     "intake": INTAKE,
     "quality_inputs": CHECKED,
     "audit": {**CHECKED, "docs": "runs/test-2026-01-10/docs/audit/index.html", "warnings": []},
-    "recommender": MODEL,
+    "recommender": {**MODEL, "calibration": CALIBRATION},
     "off_policy": OFF_POLICY,
     "experiments": TESTED,
     "trending": TRENDING,
@@ -182,10 +190,11 @@ def test_a_good_night_is_told_whole(night: Night) -> None:
         "4,321 clicks", "0.83 clicks a list (0.79–0.87)", "covers 40%", "spring", "+20.0%",
         "+10.0% to +30.0%",
         "3 shoppers were seen in two arms", "2026-01-02 to 2026-01-09", "looked at", "3.2 ×", "茶 p7",
+        "0.34", "4.3%", "21.7%", "of 100 listed rows", "calibration error 1.23%",
         "A red mug.", "Acme is missing", "A blue mug", "quality_metrics", "not passed",
     ):  # fmt: skip
         assert told in text, told
-    assert text.count("<svg") == 7
+    assert text.count("<svg") == 8
 
 
 def test_the_page_is_well_formed_loads_nothing_and_escapes_everything(night: Night) -> None:
