@@ -125,8 +125,9 @@ def test_it_says_which_part_gave_most() -> None:
     assert sources[2].tolist() == [POPULAR] * 3
 
 
-def test_a_new_product_is_found_by_its_attributes_on_its_first_day(holdout: Holdout) -> None:
-    model = Hybrid(parts={"sequence": SMALL}, weights={"sequence": 1.0, "attributes": 0.3})
+@pytest.mark.parametrize("kind", ["sequence", "attributes"])
+def test_a_new_product_is_found_by_its_attributes_on_its_first_day(kind: str, holdout: Holdout) -> None:
+    model = Hybrid(parts={"sequence": SMALL}, weights={kind: 1.0})
     model.fit(holdout.past, holdout.items, holdout.cut)
     n, old = len(holdout.items), holdout.items
     # Two products that nobody has touched: one of the first category, one of the last.

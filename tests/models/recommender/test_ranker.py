@@ -78,10 +78,10 @@ def test_an_empty_past_has_finite_features() -> None:
 
 
 class Fixed(Ranker):
-    """Likes the last candidates best."""
+    """Likes the last candidates best, and none of them much."""
 
     def logits(self, dense: np.ndarray, slots: np.ndarray) -> np.ndarray:
-        return np.repeat(np.arange(len(dense), dtype=np.float32)[:, None], 2, axis=1)
+        return np.repeat(np.arange(len(dense), dtype=np.float32)[:, None] - 9, 2, axis=1)
 
 
 def test_candidates_change_places_among_themselves_only() -> None:
@@ -92,7 +92,7 @@ def test_candidates_change_places_among_themselves_only() -> None:
     result = reranked(Fixed(), 10.0, found, scores)
     assert np.argsort(-scores[0], kind="stable").tolist() == [2, 1, 0, 3, 4]
     assert scores[0, :3].min() >= 3.0
-    assert result.logits[0, :, PURCHASE].tolist() == [0, 1, 2]
+    assert result.logits[0, :, PURCHASE].tolist() == [-9, -8, -7]
 
 
 def test_what_was_no_candidate_counts_as_the_least_likely() -> None:

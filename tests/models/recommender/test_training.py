@@ -62,6 +62,14 @@ def test_choosing_never_sees_the_holdout(shop, holdout, monkeypatch):
     assert (other_model.recipe, other_tried) == (model.recipe, tried)
 
 
+def test_training_chooses_by_nothing_of_the_holdout(shop, holdout, trained):
+    late = shop.events.time >= holdout.cut
+    other = replace(shop.events, item=np.where(late, 0, shop.events.item).astype(np.int32))
+    elsewhere = train(Task(other, shop.items, AS_OF, holdout_days=7, k=K, seed=1))
+    assert elsewhere.tried == trained.tried
+    assert elsewhere.new != trained.new
+
+
 def test_the_serving_model_knows_the_last_days(shop, trained):
     before = Hybrid(**trained.model.recipe).fit(
         shop.events.before(AS_OF - 7 * DAY), shop.items, AS_OF - 7 * DAY
