@@ -69,7 +69,9 @@ def events_of(user: Longs, item: Longs, place: Longs, n_users: int, n_items: int
 
 def sequences(path: Path) -> tuple[Interactions, Longs]:
     """Events of `user item item …` in time order, and how many events each user has."""
-    users, items, places = [], [], []
+    users: list[int] = []
+    items: list[int] = []
+    places: list[int] = []
     for number, (_, *bought) in lines_of(path):
         if len(bought) < 3:
             raise Unreadable(f"{path}, line {number}: a user needs at least three items to be tested")

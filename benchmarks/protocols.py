@@ -105,7 +105,9 @@ def sequences(name: str, file: Path, attributes: Path | None, seed: int) -> Prot
         """The item `hidden` places before the end is the truth; training ends `trained` places before it."""
         asked = events.where(place < last - hidden)
         gone = events.where(place == last - hidden)
-        truth = _truth(gone.user, gone.item, (events.n_users, events.n_items))
+        truth = _truth(
+            gone.user.astype(np.int64), gone.item.astype(np.int64), (events.n_users, events.n_items)
+        )
         users = np.arange(events.n_users)
         past = histories(asked, EVER, longest=int(counts.max()))
         return Split(events.where(place < last - trained), items, past, past, truth, users)

@@ -31,7 +31,7 @@ from subprocess import PIPE
 import numpy as np
 
 from benchmarks import formats, protocols
-from models.recommender.base import Interactions
+from models.recommender.base import Interactions, Items
 from models.recommender.packing import epoch
 from models.recommender.sequence_model import SequenceRecipe
 from models.recommender.sequences import sequences
@@ -44,11 +44,11 @@ WARM_UP_STEPS = 3
 Step = Callable[[], int]
 
 
-def our_step(past: Interactions, attributes: np.ndarray, recipe: SequenceRecipe) -> Step:
+def our_step(past: Interactions, items: Items, recipe: SequenceRecipe) -> Step:
     from models.recommender.sequence_model import _Trainer
 
     seq = sequences(past)
-    trainer = _Trainer(recipe, seq, attributes)
+    trainer = _Trainer(recipe, seq, items)
 
     def batches() -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
         while True:
@@ -117,7 +117,7 @@ def serve(args: argparse.Namespace) -> None:
 
         tf.config.threading.set_intra_op_parallelism_threads(args.threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)
-        step = our_step(testing.past, testing.items.attribute_slots(), recipe)
+        step = our_step(testing.past, testing.items, recipe)
     else:
         import torch
 

@@ -94,11 +94,11 @@ def reliability(points: Sequence[tuple[float, float]]) -> Markup:
     """(predicted, observed) shares of bins: on the diagonal, what is promised happens. Both axes are
     logarithmic, for most chances are small; a bin in which nothing happened stands at the lower edge.
     """
-    from matplotlib.ticker import PercentFormatter
-
     figure, (axes,) = _figure(3.0)
     seen = [v for point in points for v in point if v > 0]
-    low, high = (min(seen) / 2, min(1.0, max(seen) * 2)) if seen else (1e-3, 1.0)
+    high = min(1.0, max(seen) * 2) if seen else 1.0
+    # Three powers of ten below the greatest are enough: what is rarer stands at the edge.
+    low = max(min(seen) / 2, high / 1e3) if seen else 1e-3
     axes.plot([low, high], [low, high], color=GREY, linewidth=1, linestyle="--")
     predicted, observed = zip(*points, strict=True) if points else ((), ())
     axes.plot(
@@ -106,7 +106,7 @@ def reliability(points: Sequence[tuple[float, float]]) -> Markup:
     )
     for axis, scale in ((axes.xaxis, axes.set_xscale), (axes.yaxis, axes.set_yscale)):
         scale("log")
-        axis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+        axis.set_major_formatter(lambda share, _: f"{100 * share:g}%")
         axis.set_minor_formatter("")
     axes.set_xlim(low, high)
     axes.set_ylim(low, high)
