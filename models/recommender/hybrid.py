@@ -92,11 +92,14 @@ class Hybrid(Recommender):
         return self.parts["popularity"].n_items
 
     def fit(self, interactions: Interactions, items: Items, as_of: int) -> Self:
-        if self.ranking is None:
+        days = int(self.ranking["days"]) if self.ranking else 0
+        holdout = Holdout.split(interactions, items, as_of, days)
+        if self.ranking is None or len(holdout.buyers) == 0:
+            # Nobody bought anything in those days: there is nothing that a ranker could learn.
+            self.ranking = self.ranker = None
             for part in self.parts.values():
                 part.fit(interactions, items, as_of)
             return self.refresh(interactions, items, as_of)
-        holdout = Holdout.split(interactions, items, as_of, int(self.ranking["days"]))
         for part in self.parts.values():
             part.fit(holdout.past, holdout.items, holdout.cut)
         self.rank_after(holdout, int(self.ranking["seed"]), float(self.ranking["weight"]))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import models.recommender
-from models.recommender.base import CATEGORY, GRAPH, POPULAR, Behaviour, History
+from models.recommender.base import CATEGORY, DAY, GRAPH, POPULAR, Behaviour, History
 from models.recommender.evaluation import Holdout
 from models.recommender.hybrid import Hybrid
 from models.recommender.item_graph import ItemGraph
@@ -171,3 +171,11 @@ def test_a_part_without_weight_is_not_kept() -> None:
     assert set(Hybrid.of({**Hybrid().parts, **parts}, {"item_graph": 1.0, "sequence": 0.0}).parts) == {
         "item_graph", "category_popularity", "popularity",
     }  # fmt: skip
+
+
+def test_days_without_a_purchase_leave_the_ranker_out(holdout: Holdout) -> None:
+    quiet = holdout.past.before(holdout.cut - 7 * DAY)
+    model = Hybrid(ranker={"weight": 1.0, "days": 7, "seed": 1}).fit(quiet, holdout.items, holdout.cut)
+    assert model.recipe["ranker"] is None
+    scores = model.score_block(holdout.histories)
+    assert model.rerank(holdout.histories, scores)[1] is None
