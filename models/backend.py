@@ -12,6 +12,7 @@ def compiled(function: Any) -> Any:
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
+        fix_order_of_sums()
         return tf.function(function, reduce_retracing=True)
     if keras.backend.backend() == "jax":
         import jax
@@ -32,6 +33,16 @@ def make_deterministic(seed: int, ops: bool = True) -> None:
 
         if ops:
             tf.config.experimental.enable_op_determinism()
-        # TensorFlow's graph optimiser orders sums by addresses: weights would differ in their last bits from
-        # process to process. Without it a step takes the same time.
+    fix_order_of_sums()
+
+
+def fix_order_of_sums() -> None:
+    """The same bytes in every process, whether it trains or only scores.
+
+    TensorFlow's graph optimiser orders sums by addresses: weights and scores would differ in their last bits
+    from process to process. Without it a step takes the same time.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})

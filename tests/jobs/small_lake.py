@@ -64,6 +64,7 @@ def stage_outputs(night: Night, **instead: Rows) -> None:
             for u in users
             for r, p in enumerate(products, start=1)
         ],
+        "audiences": [good("audiences")],
         "trending": [good("trending")],
         "experiments": [],
         "similar_items": [good("similar_items", product_id=a, similar_id=b) for a, b in pairs],
