@@ -1,13 +1,25 @@
-"""The card beside a trained model's files: its row for `models`, and whom it was judged against."""
+"""The card beside a trained model's files: its row for `models`, and whom it was judged against; and when
+a model may be trained on from the one in service.
+"""
 
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import Any
 
 from jobs.lake.store import Store
 
 _NAME = "card.json"
+# What a chain of warm starts has drifted into is left behind once a week.
+COLD_EVERY_DAYS = 7
+
+
+def may_go_on(incumbent: dict[str, Any] | None, ds: date, code: str) -> bool:
+    """Whether training of the date `ds` by `code` may start from the weights of the model in service."""
+    if incumbent is None or ds.toordinal() % COLD_EVERY_DAYS == 0:
+        return False
+    return bool(json.loads(incumbent["trained_on"] or "{}").get("code") == code)
 
 
 def read_card(store: Store, location: str) -> dict[str, Any] | None:

@@ -14,12 +14,14 @@ from typing import Any
 from jobs import recommender_files as files
 from jobs.cli import main
 from jobs.evaluation_note import evaluation, without_small
-from jobs.model_cards import read_card, write_card
+from jobs.model_cards import may_go_on, read_card, write_card
 from jobs.night import Night
 from jobs.off_policy import estimate
 from jobs.recommender_data import Shop, load, policy
 from models.recommender import KINDS, from_recipe
+from models.recommender.base import DAY
 from models.recommender.gate import Measures, Verdict
+from models.recommender.hybrid import Hybrid
 from models.recommender.training import Task, Trained, popularity, train
 
 MODEL = "recommender"
@@ -36,11 +38,12 @@ def run(night: Night) -> dict[str, Any]:
         night.note(MODEL, {"trained": False, "version": serving["version"], "why": sentence})
         return {"trained": False, "in_service": serving["version"], "why": sentence}
     shop = load(night)
-    version = version_of(night, shop)
+    warm = night.options.retrain == "auto" and may_go_on(incumbent, night.ds, files.code_hash())
+    version = version_of(night, shop, incumbent if warm else None)
     card = None if night.options.retrain == "always" else read_card(night.store, files.location(version))
     # A verdict holds against the incumbent of that moment only.
     if card is None or card["against"] != _name(incumbent):
-        card = _train(night, shop, version, incumbent)
+        card = _train(night, shop, version, incumbent, warm)
     night.add_model(card["row"])
     night.note(MODEL, card["note"])
     # Lists and clicks are no part of the version: what they say is looked at each night.
@@ -59,19 +62,25 @@ def run(night: Night) -> dict[str, Any]:
     }
 
 
-def version_of(night: Night, shop: Shop) -> str:
-    """The date, and a hash of inputs, code, seed and settings: equal versions are equal models."""
+def version_of(night: Night, shop: Shop, start: dict[str, Any] | None = None) -> str:
+    """The date, and a hash of inputs, code, seed, settings and what it is trained on from: equal versions
+    are equal models.
+    """
     s = night.settings
     parts = [shop.fingerprint(), files.code_hash(), s.seed, s.history_days, s.holdout_days, s.top_k]
     parts += [s.category_share, s.brand_share, s.diversity]
     parts.append(s.min_group)  # a card's note was written with it
+    parts.append(_name(start))
     if night.options.retrain == "never":
         parts.append("popularity")
     return f"{night.ds}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]}"
 
 
-def _train(night: Night, shop: Shop, version: str, incumbent: dict[str, Any] | None) -> dict[str, Any]:
+def _train(
+    night: Night, shop: Shop, version: str, incumbent: dict[str, Any] | None, warm: bool
+) -> dict[str, Any]:
     """Trains, saves, and returns the card: the row for `models` and the note for the report."""
+    cut = shop.as_of - night.settings.holdout_days * DAY
     task = Task(
         events=shop.events,
         items=shop.items,
@@ -79,27 +88,36 @@ def _train(night: Night, shop: Shop, version: str, incumbent: dict[str, Any] | N
         holdout_days=night.settings.holdout_days,
         k=night.settings.top_k,
         seed=night.settings.seed,
-        incumbent=_recipe(night, incumbent),
+        incumbent=_to_be_judged(night, shop, incumbent, cut),
+        warm=warm,
         policy=policy(night.settings),
     )
     trained, refused = _outcome(night, task)
-    files.save(night.store, version, trained.model, shop.items, trained.calibration)
+    files.save(night.store, version, trained, shop.items, cut)
     row = {
         "model": MODEL,
         "version": version,
         "kind": trained.model.kind,
         "verdict": trained.verdict.word,
-        "why": trained.verdict.why,
+        "why": _why(trained, incumbent),
         "metrics": measures(trained.new),
         "baseline": measures(trained.baseline),
         "incumbent": measures(trained.incumbent),
         "location": files.location(version),
-        "trained_on": _trained_on(night, shop),
+        "trained_on": _trained_on(night, shop, incumbent if trained.warm else None),
     }
     note = _note(row, trained, refused, night.settings.min_group)
     card = {"row": row, "against": _name(incumbent), "note": note}
     write_card(night.store, files.location(version), card)
     return card
+
+
+def _why(trained: Trained, incumbent: dict[str, Any] | None) -> str:
+    if trained.warm:
+        return f"{trained.verdict.why}; it was trained on from {_name(incumbent)}"
+    if trained.cooled:
+        return f"{trained.verdict.why}; trained from nothing, for going on was refused: {trained.cooled}"
+    return trained.verdict.why
 
 
 def _outcome(night: Night, task: Task) -> tuple[Trained, Trained | None]:
@@ -123,16 +141,21 @@ def _stays(night: Night, trained: Trained) -> Trained:
     return replace(trained, verdict=Verdict(False, f"{trained.verdict.why}; {name} stays in service"))
 
 
-def _recipe(night: Night, incumbent: dict[str, Any] | None) -> tuple[str, dict[str, Any]] | None:
-    """What the incumbent is made by; None where its files are gone or of a kind unknown to this code."""
+def _to_be_judged(
+    night: Night, shop: Shop, incumbent: dict[str, Any] | None, cut: int
+) -> tuple[str, dict[str, Any]] | Hybrid | None:
+    """The incumbent as it was before `cut`, or what it is made by if it knows later days; None where its
+    files are gone or unknown to this code.
+    """
     if incumbent is None:
         return None
+    where = incumbent["location"]
     try:
-        kind, recipe = files.recipe(night.store, incumbent["location"])
+        kind, recipe = files.recipe(night.store, where)
         from_recipe(kind, recipe)
+        return files.load_earlier(night.store, where, shop.items, cut) or (kind, recipe)
     except (FileNotFoundError, LookupError, TypeError, ValueError):
         return None
-    return kind, recipe
 
 
 def _name(row: dict[str, Any] | None) -> str | None:
@@ -147,7 +170,7 @@ def measures(of: Measures | None) -> dict[str, float]:
     return at_ten | {name: round(float(getattr(of, name)), 6) for name in _SHOWN}
 
 
-def _trained_on(night: Night, shop: Shop) -> dict[str, Any]:
+def _trained_on(night: Night, shop: Shop, start: dict[str, Any] | None) -> dict[str, Any]:
     times = shop.events.time
     return {
         "tables": ["events_clean", "products", "users"],
@@ -157,6 +180,8 @@ def _trained_on(night: Night, shop: Shop) -> dict[str, Any]:
         "events": len(times),
         "shoppers": shop.known,
         "products": int(shop.listed.sum()),
+        "code": files.code_hash(),
+        "start": _name(start),
     }
 
 

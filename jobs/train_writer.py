@@ -14,7 +14,7 @@ from typing import Any
 
 from jobs import writer_files as files
 from jobs.cli import main
-from jobs.model_cards import read_card, write_card
+from jobs.model_cards import may_go_on, read_card, write_card
 from jobs.night import Night
 from models.writer.clean import Marks, Pair, Plan, make_pair, make_plan
 from models.writer.encode import make_tokenizer
@@ -29,7 +29,6 @@ MIN_PAIRS = 200
 MAX_TEXTS = 40_000
 HOLDOUT_SHARE = 0.1
 MAX_EXAM = 150  # held-out texts per language: what a verdict needs, and a night can decode twice
-COLD_EVERY_DAYS = 7
 _DESCRIBED = (*files.FACTS, "variant_of", "description_en", "description_zh")
 
 
@@ -127,9 +126,7 @@ def _same(incumbent: dict[str, Any] | None, learnt_from: str) -> bool:
 
 def _warm_start(night: Night, incumbent: dict[str, Any] | None) -> Writer | None:
     """The model in service, to train on from; None once a week, and after a change of code."""
-    if incumbent is None or night.ds.toordinal() % COLD_EVERY_DAYS == 0:
-        return None
-    if json.loads(incumbent["trained_on"]).get("code") != files.code_hash():
+    if incumbent is None or not may_go_on(incumbent, night.ds, files.code_hash()):
         return None
     return files.load(night.store, incumbent["location"])
 

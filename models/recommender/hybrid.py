@@ -118,6 +118,28 @@ class Hybrid(Recommender):
             part.update(interactions, items, as_of)
         return self.refresh(interactions, items, as_of)
 
+    def resume(self, interactions: Interactions, items: Items, as_of: int) -> Self:
+        """Restored from an earlier night, it counts again over these events, and keeps what was trained: the
+        sequence model and the ranker. `update` then trains on from there.
+        """
+        for kind, part in self.parts.items():
+            if kind != SequenceModel.kind:
+                part.fit(interactions, items, as_of)
+        return self.refresh(interactions, items, as_of)
+
+    def trained_part(self) -> dict[str, NDArray[Any]]:
+        """A copy of what `update` changes and `resume` does not count again; nothing without a sequence
+        model.
+        """
+        part = self.parts.get(SequenceModel.kind)
+        return {name: np.array(v) for name, v in part.state().items()} if part else {}
+
+    def rewind(self, earlier: dict[str, NDArray[Any]]) -> Self:
+        """With an earlier `trained_part`."""
+        if SequenceModel.kind in self.parts:
+            self.parts[SequenceModel.kind].restore(earlier)
+        return self
+
     def refresh(self, interactions: Interactions, items: Items, as_of: int) -> Self:
         for part in self.parts.values():
             part.refresh(interactions, items, as_of)
@@ -201,6 +223,7 @@ class Hybrid(Recommender):
         learnt: dict[str, Any] = dict(self.parts)
         if self.ranking is not None:
             learnt["ranker"] = self.ranker = Ranker(seed=self.ranking["seed"])
+        self._seen = None
         for kind, part in learnt.items():
             start = f"{kind}:"
             part.restore({n.removeprefix(start): v for n, v in state.items() if n.startswith(start)})

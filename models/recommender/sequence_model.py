@@ -64,10 +64,14 @@ class SequenceModel(Recommender):
         return self.fit_until(interactions, items, None)
 
     def update(self, interactions: Interactions, items: Items, as_of: int) -> Self:
-        """A few epochs more, over what there is now; from the start where it was not trained here."""
-        if self._trainer is None:
+        """A few epochs more, over what there is now, from the weights that it has; from the start without."""
+        if self.network is None or self.network.config.items != len(items) + 1:
             return self.fit(interactions, items, as_of)
-        self._trainer.seq = sequences(interactions)
+        seq = sequences(interactions)
+        if self._trainer is None:
+            self.refresh(interactions, items, as_of)
+            self._trainer = _Trainer(self.constants, seq, items, self.network)
+        self._trainer.seq = seq
         for _ in range(UPDATE_EPOCHS):
             self._trainer.epoch()
         self._make_table()
@@ -272,8 +276,11 @@ def _with_nothing(slots: Ints) -> Ints:
 
 def _network(recipe: SequenceRecipe, attributes: Ints, size: int) -> Any:
     """attributes: (items + 1, slots), numbers below `size`."""
+    from models.backend import make_deterministic
     from models.recommender.attention import NetworkConfig, SequenceNetwork
 
+    # Before the layers, which draw the seeds of their dropout as they are made.
+    make_deterministic(recipe.seed, ops=False)
     names = ("width", "blocks", "heads", "length", "dropout", "input_dropout")
     config = NetworkConfig(
         items=len(attributes),
@@ -286,17 +293,16 @@ def _network(recipe: SequenceRecipe, attributes: Ints, size: int) -> Any:
 class _Trainer:
     """One training: the network, its optimiser, and the epochs so far."""
 
-    def __init__(self, recipe: SequenceRecipe, seq: Sequences, items: Items) -> None:
+    def __init__(self, recipe: SequenceRecipe, seq: Sequences, items: Items, network: Any = None) -> None:
+        """network: already trained elsewhere; its optimiser starts anew."""
         import keras
         from keras import ops
 
-        from models.backend import make_deterministic
-
-        make_deterministic(recipe.seed, ops=False)
         self.recipe, self.seq = recipe, seq
         self.rng = np.random.default_rng(recipe.seed)
-        slots = _with_nothing(items.attribute_slots())
-        self.network = _network(recipe, slots, items.n_attributes)
+        if network is None:
+            network = _network(recipe, _with_nothing(items.attribute_slots()), items.n_attributes)
+        self.network = network
         self.network.compile(
             optimizer=keras.optimizers.Adam(recipe.rate, beta_2=0.98),
             # The network gives the loss of every position; this is their mean over real ones.

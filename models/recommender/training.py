@@ -1,15 +1,22 @@
-"""One night's training: choose on validation days, judge on held-out days, refit on all days."""
+"""One night's training: choose on validation days, judge on held-out days, refit on all days.
+
+A warm night chooses nothing: it goes on from the model in service as that was before its own held-out days,
+so that no day of tonight's holdout was ever trained on.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from numpy.typing import NDArray
 
 from models.recommender import from_recipe
 from models.recommender.base import Interactions, Items, Recommender
 from models.recommender.calibration import Calibration, calibrate
 from models.recommender.evaluation import Holdout, calibration_rows, measure
 from models.recommender.gate import Measures, Verdict, judge
+from models.recommender.hybrid import Hybrid
 from models.recommender.popularity import Popularity
 from models.recommender.rules import PLAIN, Policy
 from models.recommender.selection import choose
@@ -19,9 +26,9 @@ from models.recommender.selection import choose
 class Task:
     """What to train on. Events lie before `as_of` (UTC seconds); `k` is the length of a list.
 
-    incumbent: kind and recipe of the model in service. It is fitted again on the days before the holdout,
-    as the candidate is: the files in service were refitted on all days, and would have seen the days they
-    are judged on.
+    incumbent: the model in service, to be held against: kind and recipe, which are fitted again on the days
+    before the holdout, or the model itself as it was before a day of this holdout was trained on. What it
+    counts is counted again in place. warm: train on from it, and choose anew only if the gate refuses that.
     """
 
     events: Interactions
@@ -30,7 +37,8 @@ class Task:
     holdout_days: int
     k: int
     seed: int
-    incumbent: tuple[str, dict[str, Any]] | None = None
+    incumbent: tuple[str, dict[str, Any]] | Hybrid | None = None
+    warm: bool = False
     policy: Policy = PLAIN
 
     def holdout(self) -> Holdout:
@@ -40,7 +48,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Trained:
-    """A model fitted on all days, with what it reached on the holdout when fitted on the days before."""
+    """A model fitted on all days, with what it reached on the holdout when fitted on the days before.
+
+    earlier: what `Hybrid.trained_part` was on those days before. cooled: why it is not the warm model that
+    was asked for; empty otherwise.
+    """
 
     model: Recommender
     verdict: Verdict
@@ -49,37 +61,85 @@ class Trained:
     incumbent: Measures | None
     calibration: Calibration
     tried: list[dict[str, Any]]
+    earlier: dict[str, NDArray[Any]] = field(default_factory=dict)
+    warm: bool = False
+    cooled: str = ""
 
 
 def train(task: Task) -> Trained:
-    """Chooses, lets the gate judge, calibrates, and learns the held-out days. Deterministic."""
-    holdout = task.holdout()
+    """Chooses or goes on, lets the gate judge, calibrates, and learns the held-out days. Deterministic."""
+    judging = _Judging.of(task)
+    holdout, cooled = judging.holdout, ""
+    if task.warm and isinstance(task.incumbent, Hybrid):
+        warm = task.incumbent.update(holdout.past, holdout.items, holdout.cut)
+        new, verdict = judging.judged(warm)
+        if verdict.accepted:
+            return judging.finished(warm, new, verdict, warm=True)
+        cooled = verdict.why
     chosen, tried = choose(holdout.past, holdout.items, holdout.cut, task.holdout_days, task.seed)
     candidate = chosen.update(holdout.past, holdout.items, holdout.cut)
-    return _judged(task, holdout, candidate, tried)
+    return judging.finished(candidate, *judging.judged(candidate), tried=tried, cooled=cooled)
 
 
 def popularity(task: Task) -> Trained:
     """The baseline as a model: what serves where nothing better was ever accepted."""
-    holdout = task.holdout()
+    judging = _Judging.of(task)
+    holdout = judging.holdout
     model = Popularity().fit(holdout.past, holdout.items, holdout.cut)
-    return _judged(task, holdout, model, [])
+    return judging.finished(model, *judging.judged(model))
 
 
-def _judged(task: Task, holdout: Holdout, candidate: Recommender, tried: list[dict[str, Any]]) -> Trained:
-    """`candidate` knows the days before the holdout."""
+@dataclass(frozen=True)
+class _Judging:
+    """The holdout, and what candidates are held against."""
 
-    def measured(model: Recommender) -> Measures:
-        return measure(model, holdout, task.k, task.seed)
+    task: Task
+    holdout: Holdout
+    baseline: Measures
+    incumbent: Measures | None
 
-    def fitted(model: Recommender) -> Recommender:
-        return model.fit(holdout.past, holdout.items, holdout.cut)
+    @classmethod
+    def of(cls, task: Task) -> _Judging:
+        holdout = task.holdout()
 
-    baseline = measured(fitted(Popularity()))
-    incumbent = measured(fitted(from_recipe(*task.incumbent))) if task.incumbent else None
-    new = measured(candidate)
-    verdict = judge(new, baseline, incumbent, len(task.items), task.k)
-    rows = calibration_rows(candidate, holdout, task.k)
-    calibration = calibrate(*rows, window_days=task.holdout_days)
-    final = candidate.update(task.events, task.items, task.as_of)
-    return Trained(final, verdict, new, baseline, incumbent, calibration, tried)
+        def measured(model: Recommender) -> Measures:
+            return measure(model, holdout, task.k, task.seed)
+
+        days = (holdout.past, holdout.items, holdout.cut)
+        serving = None
+        if isinstance(task.incumbent, Hybrid):
+            serving = measured(task.incumbent.resume(*days))
+        elif task.incumbent is not None:
+            serving = measured(from_recipe(*task.incumbent).fit(*days))
+        return cls(task, holdout, measured(Popularity().fit(*days)), serving)
+
+    def judged(self, candidate: Recommender) -> tuple[Measures, Verdict]:
+        """`candidate` knows the days before the holdout."""
+        new = measure(candidate, self.holdout, self.task.k, self.task.seed)
+        return new, judge(new, self.baseline, self.incumbent, len(self.task.items), self.task.k)
+
+    def finished(
+        self,
+        candidate: Recommender,
+        new: Measures,
+        verdict: Verdict,
+        tried: list[dict[str, Any]] | None = None,
+        warm: bool = False,
+        cooled: str = "",
+    ) -> Trained:
+        task = self.task
+        rows = calibration_rows(candidate, self.holdout, task.k)
+        calibration = calibrate(*rows, window_days=task.holdout_days)
+        earlier = candidate.trained_part() if isinstance(candidate, Hybrid) else {}
+        return Trained(
+            model=candidate.update(task.events, task.items, task.as_of),
+            verdict=verdict,
+            new=new,
+            baseline=self.baseline,
+            incumbent=self.incumbent,
+            calibration=calibration,
+            tried=tried or [],
+            earlier=earlier,
+            warm=warm,
+            cooled=cooled,
+        )

@@ -7,6 +7,9 @@ import pytest
 from jobs import recommender_files as files
 from jobs import train_recommender
 from jobs.night import Options
+from models.recommender import training
+from models.recommender.gate import Verdict
+from models.recommender.hybrid import Hybrid
 from tests.jobs.toy_lake import DS, event, put, shop, stage_shop
 
 SETTINGS = {"top_k": 5}
@@ -62,7 +65,7 @@ def test_its_files_name_no_shopper_and_hold_no_pickle(trained_night):
     where = night.model_in_service("recommender")["location"]
     keys = night.store.list(where)
     assert [k.rsplit("/", 1)[-1] for k in keys] == [
-        "arrays.npz", "calibration.json", "card.json", "model.json", "products.npz",
+        "arrays.npz", "calibration.json", "card.json", "earlier.npz", "model.json", "products.npz",
     ]  # fmt: skip
     for key in keys:
         data = night.store.read(key)
@@ -108,8 +111,6 @@ def test_settings_and_seed_make_another_version(trained_night, change):
 
 
 def test_a_refused_model_leaves_the_one_in_service(trained_night, monkeypatch):
-    from models.recommender.gate import Verdict
-
     monkeypatch.setattr("models.recommender.training.judge", lambda *_: Verdict(False, "it is worse"))
     night = trained_night()
     put_incumbent(night)
@@ -175,3 +176,73 @@ def test_later_rows_change_nothing(trained_night, make_night):
     tomorrow = DS + timedelta(days=1)
     stage_shop(late, more_events=[event(tomorrow), event(DS, event_id="y", arrived=tomorrow)])
     assert train_recommender.run(plain)["version"] == train_recommender.run(late)["version"]
+
+
+@pytest.fixture
+def after_another_night(trained_night):
+    """Makes nights that come a day after one whose model is in service."""
+    first = trained_night("first")
+    train_recommender.run(first)
+    (row,) = first.candidates()
+    yesterday = DS - timedelta(days=1)
+
+    def make(run_id, **changes):
+        night = trained_night(run_id, **changes)
+        put(night, "models", [{**row, "ds": yesterday}], [yesterday])
+        return night, row["version"]
+
+    return make
+
+
+def test_a_night_goes_on_from_the_model_in_service(after_another_night, monkeypatch):
+    night, version = after_another_night("second")
+    monkeypatch.setattr("models.recommender.training.choose", None)
+    summary = train_recommender.run(night)
+    (row,) = night.candidates()
+    assert json.loads(row["trained_on"])["start"] == version
+    assert summary["why"].endswith(f"; it was trained on from {version}")
+    assert summary["version"] != version
+    # Held against the incumbent as it was, not as it would be if it were trained again.
+    assert json.loads(row["incumbent"])["ndcg@10"] > 0
+    again, _ = after_another_night("third")
+    assert train_recommender.run(again) == summary
+
+
+@pytest.mark.parametrize("why", ["asked", "weekly", "code", "refused"])
+def test_a_night_trains_from_nothing(after_another_night, monkeypatch, why):
+    night, _ = after_another_night("second", retrain="always" if why == "asked" else "auto")
+    if why == "weekly":
+        monkeypatch.setattr("jobs.model_cards.COLD_EVERY_DAYS", 1)
+    if why == "code":
+        monkeypatch.setattr("jobs.recommender_files.code_hash", lambda: "changed")
+    if why == "refused":
+        real, calls = training.judge, []
+
+        def refuses_once(*given):
+            calls.append(given)
+            return Verdict(False, "too warm") if len(calls) == 1 else real(*given)
+
+        monkeypatch.setattr(training, "judge", refuses_once)
+    summary = train_recommender.run(night)
+    (row,) = night.candidates()
+    assert json.loads(row["trained_on"])["start"] is None
+    assert night.notes()["recommender"]["selection"]
+    assert summary["verdict"] == "accepted"
+    assert ("going on was refused: too warm" in summary["why"]) == (why == "refused")
+
+
+def test_an_incumbent_that_knows_held_out_days_is_not_taken_as_it_was(after_another_night, monkeypatch):
+    """With more days held out than when it was trained, its weights would have seen some of them."""
+    given = []
+
+    def no_training(task):
+        given.append(task)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train_recommender, "train", no_training)
+    for number, days in enumerate((7, 8)):
+        night, _ = after_another_night(f"again{number}", holdout_days=days)
+        with pytest.raises(KeyboardInterrupt):
+            train_recommender.run(night)
+    assert isinstance(given[0].incumbent, Hybrid)
+    assert given[1].incumbent == ("hybrid", given[0].incumbent.recipe)

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.recommender import selection
+from models.recommender import selection, training
 from models.recommender.base import DAY, Recommender
 from models.recommender.evaluation import Holdout, measure
-from models.recommender.gate import judge
+from models.recommender.gate import Verdict, judge
 from models.recommender.hybrid import Hybrid
 from models.recommender.popularity import Popularity
 from models.recommender.selection import choose
@@ -132,3 +132,79 @@ def test_too_little_data_is_refused_and_popularity_still_made(users):
     assert not refused.verdict.accepted
     assert "too little" in refused.verdict.why
     assert popularity(task).model.kind == "popularity"
+
+
+def as_it_was(trained):
+    """The model as a later night finds it: restored, with its weights from before its held-out days."""
+    model = Hybrid(**trained.model.recipe).restore({n: np.array(v) for n, v in trained.model.state().items()})
+    return model.rewind(trained.earlier)
+
+
+@pytest.fixture(scope="module")
+def with_sequences(shop):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(selection, "MIN_EVENTS", 0)
+        patch.setattr(selection, "MAX_EPOCHS", 4)
+        # So easy a shop needs no second opinion.
+        patch.setattr(selection, "STARTS", ({"item_graph": 1.0, "sequence": 0.5},))
+        trained = train(Task(shop.events, shop.items, AS_OF - DAY, holdout_days=7, k=K, seed=1))
+    assert trained.model.weights["sequence"] > 0
+    return trained
+
+
+def test_a_warm_night_trains_on_and_never_on_its_holdout(shop, with_sequences, monkeypatch):
+    monkeypatch.setattr(training, "choose", None)
+    task = Task(shop.events, shop.items, AS_OF, 7, K, 1, as_it_was(with_sequences), warm=True)
+    warm = train(task)
+    assert warm.warm
+    assert warm.model.recipe == with_sequences.model.recipe
+    name = "item/embeddings"
+    assert not np.array_equal(warm.earlier[name], with_sequences.earlier[name])
+    assert not np.array_equal(warm.earlier[name], warm.model.state()[f"sequence:{name}"])
+    late = shop.events.time >= AS_OF - 7 * DAY
+    other = replace(shop.events, item=np.where(late, 0, shop.events.item).astype(np.int32))
+    # The gate would refuse what cannot foresee such days.
+    monkeypatch.setattr(training, "judge", lambda *_: Verdict(True, "as asked"))
+    elsewhere = train(replace(task, events=other, incumbent=as_it_was(with_sequences)))
+    for part, value in warm.earlier.items():
+        assert np.array_equal(value, elsewhere.earlier[part]), part
+    assert elsewhere.new != warm.new
+
+
+def test_the_incumbent_of_a_warm_night_learns_nothing_but_counts(shop, holdout, with_sequences):
+    task = Task(shop.events, shop.items, AS_OF, 7, K, 1, as_it_was(with_sequences))
+    judged = train(task)
+    assert not judged.warm
+    model = as_it_was(with_sequences).resume(holdout.past, holdout.items, holdout.cut)
+    assert judged.incumbent == measure(model, holdout, K, 1)
+    table = model.trained_part()["item/embeddings"]
+    assert np.array_equal(table, with_sequences.earlier["item/embeddings"])
+    # What is counted is of tonight's days.
+    fresh = Hybrid(**model.recipe).parts["item_graph"].fit(holdout.past, holdout.items, holdout.cut)
+    assert np.array_equal(model.parts["item_graph"].edges.data, fresh.edges.data)
+
+
+def test_a_warm_model_that_is_refused_is_chosen_anew(shop, with_sequences, monkeypatch):
+    monkeypatch.setattr(Hybrid, "update", _damaged(Hybrid.update))
+    task = Task(shop.events, shop.items, AS_OF, 7, K, 1, as_it_was(with_sequences), warm=True)
+    trained = train(task)
+    assert not trained.warm
+    assert "model in service" in trained.cooled or "popularity" in trained.cooled
+    assert trained.verdict.accepted
+    assert trained.tried
+
+
+def _damaged(update):
+    """The first time, a table whose items got mixed up, and weights that trust nothing else."""
+    calls = []
+
+    def wrong(self, *days):
+        calls.append(self)
+        update(self, *days)
+        if len(calls) == 1:
+            part = self.parts["sequence"]
+            part.table = part.table[np.random.default_rng(0).permutation(len(part.table))]
+            self.weights = {**self.weights, "item_graph": 0.0, "sequence": 1.0}
+        return self
+
+    return wrong
