@@ -1,8 +1,8 @@
 """The best k items of many users by inner product: exact, streamed, close to the speed of the product alone.
 
-Scores of a block of users are kept while the maximum of every eight items is taken, as long as those scores
-are in the cache. From the maxima follows a bound below which no listed item can lie, and only the few items
-above it are looked at again.
+Scores are made in tiles that stay in the cache and are never stored. Of the first items, the k-th largest
+maximum of groups of eight is a floor below which no listed item can lie; what reaches it is noted, and every
+time twice as many items have passed, the floor is raised to the k-th best that was noted.
 
 The answer does not depend on blocks, threads or the matrix product's order of summing. A score is the inner
 product of two float32 vectors in float64, rounded once to float32; the float32 product only finds candidates,
@@ -23,15 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from models.recommender.base import Bools, Doubles, Floats, Ints, Longs
+from models.recommender.base import Bools, Floats, Ints, Longs
+from models.recommender.products import BFloat16, Float32, Product, has_bfloat16, longest
+from models.recommender.race import Race, Scratch, first_items, numbered
 from models.recommender.rules import Excluded
 
-# Scores held by a thread: 64 MiB of float32. More users at once are no faster.
-SCORES_BUDGET, MOST_USERS = 1 << 24, 256
-# Items whose scores are multiplied and reduced while they are in the cache.
-TILE = 2048
-# Items under one maximum; and so many maxima for every place of a list.
-GROUP, SPARE = 8, 4
+# Users of a block, and items whose scores with them stay in a core's cache.
+MOST_USERS, TILE = 512, 2048
+# Scores of the first items: 32 MiB of float32 a thread, whatever the length of lists.
+SCORES_BUDGET = 1 << 23
 # Users whose candidates are scored again at once: their vectors stay in the cache.
 RESCORED = 8
 NOBODY = np.uint64(2**64 - 1)
@@ -62,15 +62,17 @@ class InnerProduct:
             self._named = np.append(np.flatnonzero(allowed), -1).astype(np.int32)
             self._place = np.where(allowed, np.cumsum(allowed) - 1, -1)
             table = table[allowed]
-        self.count, width = table.shape
-        self._norm = _longest(table)
-        self._table = np.zeros((-(-self.count // TILE) * TILE, width), np.float32)
-        self._table[: self.count] = table
+        self.count = len(table)
+        self._norm = longest(table)
+        if not np.isfinite(self._norm):
+            raise ValueError("an item's vector is not finite")
+        self._table = table
+        self._fine = Float32(table)
+        self._coarse = BFloat16(table) if has_bfloat16() and len(table) > TILE else None
 
-    @property
-    def block(self) -> int:
+    def block(self, k: int) -> int:
         """Users scored at once by a thread."""
-        return max(1, min(MOST_USERS, SCORES_BUDGET // max(len(self._table), 1)))
+        return max(1, min(MOST_USERS, SCORES_BUDGET // max(first_items(self.count, k), 1)))
 
     def best(
         self, users: Floats, k: int, seen: Excluded | None = None, threads: int | None = None
@@ -94,16 +96,16 @@ class InnerProduct:
         if k < 1:
             raise ValueError(f"k is {k}: a list has at least one place")
         workers = threads or len(os.sched_getaffinity(0))
-        # Used again and again: fresh memory of this size costs as much as a third of the product.
-        scratch: SimpleQueue[Floats] = SimpleQueue()
+        size = self.block(k)
+        # Used again and again: fresh memory costs more than writing to it.
+        scratch: SimpleQueue[Scratch] = SimpleQueue()
         for _ in range(workers):
-            rows = len(self._table) * (GROUP + 1) // GROUP + TILE
-            scratch.put(np.empty(rows * min(self.block, n), np.float32))
+            scratch.put(Scratch(min(size, n), max(first_items(self.count, k), TILE), k))
         waiting: deque[Future[Best]] = deque()
         # A product on one thread each: workers then wait for nobody, which matters where cores are shared.
         with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:
-            for low in range(0, n, self.block):
-                high = min(low + self.block, n)
+            for low in range(0, n, size):
+                high = min(low + size, n)
                 users = np.ascontiguousarray(vectors(low, high), np.float32)
                 hidden = self._hidden(seen, low, high)
                 waiting.append(pool.submit(self._borrowing, scratch, low, users, k, hidden))
@@ -123,7 +125,7 @@ class InnerProduct:
         return place[kept][order], row[kept][order]
 
     def _borrowing(
-        self, scratch: SimpleQueue[Floats], low: int, users: Floats, k: int, hidden: tuple[Longs, Longs]
+        self, scratch: SimpleQueue[Scratch], low: int, users: Floats, k: int, hidden: tuple[Longs, Longs]
     ) -> Best:
         mine = scratch.get()
         try:
@@ -131,78 +133,65 @@ class InnerProduct:
         finally:
             scratch.put(mine)
 
-    def _block(self, scratch: Floats, low: int, users: Floats, k: int, hidden: tuple[Longs, Longs]) -> Best:
-        margin = self._margin(users)
-        group = GROUP if len(self._table) >= SPARE * GROUP * k else 1
-        scores, maxima = self._scores(scratch, users, hidden, group)
-        floor = (_floor(maxima, k) - 2 * margin).astype(np.float32)
-        floor = np.nextafter(floor, np.float32(-np.inf))
+    def _block(self, scratch: Scratch, low: int, users: Floats, k: int, hidden: tuple[Longs, Longs]) -> Best:
+        if not longest(users) * self._norm < 1e38:
+            raise ValueError("a user's vector is not finite, or its scores do not fit float32")
+        race = None
+        if self._coarse is not None:
+            race = self._raced(self._coarse, scratch, users, k, hidden)
+        if race is None or race.gave_up:
+            race = self._raced(self._fine, scratch, users, k, hidden)
         found = np.full((len(users), k), -1, np.int32)
         values = np.full((len(users), k), -np.inf, np.float32)
-        above = maxima >= floor
-        # Someone with countless equals (a vector of zeros) is served alone, and costs nobody else memory.
-        alone = above.sum(axis=0) > 2 * SPARE * k
-        above &= ~alone
-        row, item = _above(scores, above, floor, group)
+        row, item = race.candidates()
         if len(row):
             found[:], values[:] = self._ranked(users, row, item, k)
-        for user in np.flatnonzero(alone):
-            item = self._candidates(scores[:, user], k, float(margin[user]), bool(users[user].any()))
+        # Whoever left is served alone, and costs nobody else memory.
+        for user in np.flatnonzero(race.left):
             mine = users[user : user + 1]
+            scores = self._table @ mine[0]
+            scores[hidden[0][hidden[1] == user]] = -np.inf
+            item = _near_best(scores, k, float(race.margin[user]), bool(mine.any()))
             found[user], values[user] = self._ranked(mine, np.zeros(len(item), np.int64), item, k)
         if self._named is not None:
             found = self._named[found]
         return Best(low, found, values)
 
-    def _margin(self, users: Floats) -> Doubles:
-        """(users,): no rounding moves a score by more than this."""
-        width = self._table.shape[1]
-        norm = np.sqrt(np.einsum("ud,ud->u", users, users, dtype=np.float64))
-        largest = norm * self._norm
-        if not (np.isfinite(norm).all() and largest.max(initial=0) < 1e38):
-            raise ValueError("a user's vector is not finite, or its scores do not fit float32")
-        margin: Doubles = (width + 3) * 2.0**-24 * largest + 1e-37
-        return margin
-
-    def _scores(
-        self, scratch: Floats, users: Floats, hidden: tuple[Longs, Longs], group: int
-    ) -> tuple[Floats, Floats]:
-        """(items, users) with what is hidden at -inf, and the maximum of every `group` items."""
-        n, size = len(self._table), len(self._table) * len(users)
-        scores = scratch[:size].reshape(n, len(users))
-        maxima = scores
-        if group > 1:
-            maxima = scratch[size : size + size // group].reshape(n // group, len(users))
-        halves = scratch[-TILE * len(users) :].reshape(TILE, len(users))
+    def _raced(
+        self, product: Product, scratch: Scratch, users: Floats, k: int, hidden: tuple[Longs, Longs]
+    ) -> Race:
+        """All items have passed by, in tiles; the floor rose whenever twice as many had passed."""
+        tiles, margin = product.tiles(users)
+        race = Race(product, margin + 1e-37, k, scratch)
+        # A vector of zeros makes equals of all items.
+        idle = ~users.any(axis=1)
+        race.leave(np.asarray(idle))
         place, row = hidden
-        starts = np.searchsorted(place, np.arange(0, n + TILE, TILE))
-        for number, start in enumerate(range(0, n, TILE)):
-            tile = scores[start : start + TILE]
-            np.matmul(self._table[start : start + TILE], users.T, out=tile)
-            mine = slice(starts[number], starts[number + 1])
-            tile[place[mine] - start, row[mine]] = -np.inf
-            tile[max(self.count - start, 0) :] = -np.inf
-            if group > 1:
-                _reduce(tile, halves, maxima[start // group : (start + TILE) // group])
-        return scores, maxima
-
-    def _candidates(self, scores: Floats, k: int, margin: float, any_taste: bool) -> Longs:
-        """Places of all items of one user that may belong to the list."""
-        there = np.flatnonzero(scores > -np.inf)
-        if len(there) <= k or not any_taste:
-            return there[:k]
-        mine = scores[there]
-        last = np.partition(mine, len(mine) - k)[len(mine) - k]
-        near: Longs = there[mine >= last - 2 * margin]
-        return near
+        start, stop = 0, first_items(self.count, k)
+        while start < self.count:
+            size = TILE if start else stop
+            for low in range(start, stop, size):
+                high = min(low + size, stop)
+                tile = tiles(low, high)
+                mine = slice(*np.searchsorted(place, (low, high)))
+                out = row[mine], place[mine] - low
+                if low == 0:
+                    race.first_floor(tile, out)
+                race.note(tile, low, out)
+                if race.gave_up:
+                    return race
+                # Its memory, still in the cache, is the next one's.
+                del tile
+            race.raise_floor()
+            start, stop = stop, min(2 * stop, self.count)
+        return race
 
     def _ranked(self, users: Floats, row: Longs, item: Longs, k: int) -> tuple[Ints, Floats]:
         """The best k candidates of each user; `row` ascends."""
         counts = np.bincount(row, minlength=len(users))
-        column = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
         width = max(k, int(counts.max(initial=0)))
         places = np.zeros((len(users), width), np.int64)
-        places[row, column] = item
+        places[row, numbered(counts)] = item
         scores = np.empty(places.shape, np.float32)
         for low in range(0, len(users), RESCORED):
             some = slice(low, low + RESCORED)
@@ -214,50 +203,15 @@ class InnerProduct:
         return _unpacked(keys[:, :k])
 
 
-def _longest(table: Floats) -> float:
-    norm = float(np.sqrt(np.einsum("id,id->i", table, table, dtype=np.float64).max(initial=0)))
-    if not np.isfinite(norm):
-        raise ValueError("an item's vector is not finite")
-    return norm
-
-
-def _reduce(tile: Floats, halves: Floats, out: Floats) -> None:
-    """The maximum of items that lie TILE / GROUP apart: halves of a tile against each other, long rows all
-    the way. `halves` is room for them.
-    """
-    while len(tile) > 2 * len(out):
-        half = len(tile) // 2
-        room, halves = halves[:half], halves[half:]
-        tile = np.maximum(tile[:half], tile[half:], out=room)
-    np.maximum(tile[: len(out)], tile[len(out) :], out=out)
-
-
-def _floor(maxima: Floats, k: int) -> Doubles:
-    """(users,): at least k items score this or more; -inf where there are fewer."""
-    n, users = maxima.shape
-    if n < k:
-        return np.full(users, -np.inf)
-    # The k-th largest of few maxima lies little below that of many, and is found sooner.
-    joined = max(1, n // (SPARE * k))
-    whole = n // joined * joined
-    few = np.maximum.reduce(maxima[:whole].reshape(-1, joined, users), axis=1) if joined > 1 else maxima
-    few = np.ascontiguousarray(few.T)
-    return np.partition(few, few.shape[1] - k, axis=1)[:, few.shape[1] - k].astype(np.float64)
-
-
-def _above(scores: Floats, above: Bools, floor: Floats, group: int) -> tuple[Longs, Longs]:
-    """(user, item) of every score that reaches its user's floor, by user; `above` says in which groups."""
-    users = above.shape[1]
-    which, user = np.divmod(np.flatnonzero(above), users)
-    # The items of a group lie `apart` from each other, within one tile.
-    apart = TILE // group
-    first = which // apart * TILE + which % apart
-    items = first[:, None] + np.arange(group) * apart
-    values = scores.ravel().take(items * users + user[:, None])
-    which, offset = np.nonzero((values >= floor[user][:, None]) & (values > -np.inf))
-    row, item = user[which], items[which, offset]
-    order = np.argsort(row.astype(np.uint16), kind="stable")
-    return row[order], item[order]
+def _near_best(scores: Floats, k: int, margin: float, any_taste: bool) -> Longs:
+    """Places of all items of one user that may belong to the list."""
+    there = np.flatnonzero(scores > -np.inf)
+    if len(there) <= k or not any_taste:
+        return there[:k]
+    mine = scores[there]
+    last = np.partition(mine, len(mine) - k)[len(mine) - k]
+    near: Longs = there[mine >= last - 2 * margin]
+    return near
 
 
 def _keys(scores: Floats, places: Longs) -> NDArray[np.uint64]:

@@ -2,13 +2,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.recommender import inner_product
 from models.recommender.base import Bools, Floats, Ints
 from models.recommender.inner_product import InnerProduct
+from models.recommender.products import Product
+from models.recommender.race import Race
 from models.recommender.rules import Excluded
+
+
+@pytest.fixture(autouse=True, params=[False, True], ids=["float32", "bfloat16"])
+def coarse(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Both products, whatever this processor is best at."""
+    monkeypatch.setattr(inner_product, "has_bfloat16", lambda: request.param)
+    return bool(request.param)
 
 
 def naive(
@@ -137,8 +146,60 @@ def test_nobody_nothing_and_no_place() -> None:
         InnerProduct(table).best(users, 0)
 
 
+def raced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Notes which product names the candidates of each block."""
+    kinds: list[str] = []
+    real = InnerProduct._raced
+
+    def noting(self: InnerProduct, product: Product, *rest: object) -> Race:
+        kinds.append(type(product).__name__)
+        return real(self, product, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(InnerProduct, "_raced", noting)
+    return kinds
+
+
+def test_a_coarse_product_finds_what_the_fine_one_does(coarse: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    users, table, seen = drawn(300, 20_000, 64, seed=11)
+    index = InnerProduct(table)
+    kinds = raced(monkeypatch)
+    same(index.best(users, 100, excluded(seen)), naive(users, table, 100, seen))
+    assert kinds == ["BFloat16" if coarse else "Float32"]
+
+
+def test_what_rounded_factors_hide_is_found_all_the_same(
+    coarse: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two large terms cancel each other, but for what rounding to 8 bits leaves of them."""
+    rng = np.random.default_rng(13)
+    users, table, _ = drawn(200, 20_000, 16, seed=13)
+    large = rng.uniform(1, 3, (200, 1)).astype(np.float32)
+    other = rng.uniform(1, 3, (20_000, 1)).astype(np.float32)
+    users = np.concatenate([users / 5, large, large], axis=1)
+    table = np.concatenate([table, other, -other * np.float32(1.001)], axis=1).astype(np.float32)
+    kinds = raced(monkeypatch)
+    same(InnerProduct(table).best(users, 50), naive(users, table, 50, [[]] * 200))
+    assert kinds == ["BFloat16" if coarse else "Float32"]
+
+
+@pytest.mark.parametrize("why", ["no score is positive", "they are too close"])
+def test_where_the_coarse_product_cannot_tell_the_fine_one_does(
+    coarse: bool, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    users, table, _ = drawn(20, 9000, 16, seed=12)
+    users, table = np.abs(users), np.abs(table)
+    if why == "no score is positive":
+        users = -users
+    else:
+        table = 1 + table / 1000
+    index = InnerProduct(table)
+    kinds = raced(monkeypatch)
+    same(index.best(users, 10), naive(users, table, 10, [[]] * 20))
+    assert kinds == (["BFloat16", "Float32"] if coarse else ["Float32"])
+
+
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 90), st.integers(1, 30))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_small_integers_have_many_equals(seed: int, n: int, items: int, k: int) -> None:
     rng = np.random.default_rng(seed)
     users = rng.integers(-1, 2, (n, 3)).astype(np.float32)

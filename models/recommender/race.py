@@ -1,0 +1,145 @@
+"""Which items may still belong to the lists of some users, while all items pass by in tiles."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.recommender.base import Bools, Doubles, Ints, Longs
+from models.recommender.products import Product, Tile
+
+# Items that the first floor is taken from, at least, and for every place of a list; under one maximum.
+FIRST, FIRST_PLACES, GROUP = 4096, 32, 8
+# Room for candidates, for every place; more means countless equals.
+SPARE = 16
+LEAST = np.finfo(np.float32).min
+
+
+def first_items(items: int, k: int) -> int:
+    """How many items the first floor is taken from."""
+    return min(items, max(FIRST, FIRST_PLACES * k))
+
+
+class Scratch:
+    """A thread's room for `users` users: flags of a tile, candidates' scores and items."""
+
+    def __init__(self, users: int, widest: int, k: int) -> None:
+        self.flags: Bools = np.empty(users * widest, np.bool_)
+        self.item: Ints = np.empty((users, SPARE * k), np.int32)
+        self._score = np.empty((users, SPARE * k), np.float32)
+
+    def scores(self, users: int, of: type) -> Tile:
+        """(users, places), of numbers no larger than float32."""
+        room: Tile = self._score.reshape(-1).view(of)
+        places = self._score.shape[1]
+        return room[: users * places].reshape(users, places)
+
+
+class Race:
+    """Candidates of users (margin: (users,), by how much the product may be wrong).
+
+    floor (users,): what a score must reach. left: who takes no part (any more). gave_up: the product is too
+    coarse for these users.
+    """
+
+    def __init__(self, product: Product, margin: Doubles, k: int, scratch: Scratch) -> None:
+        n = len(margin)
+        self.product, self.margin, self.k = product, margin, k
+        self.floor = np.full(n, LEAST)
+        self.left: Bools = np.zeros(n, np.bool_)
+        self.gave_up = False
+        self._flags = scratch.flags
+        self._score, self._item = scratch.scores(n, product.kind), scratch.item[:n]
+        self._score.fill(product.least)
+        self._filled = np.zeros(n, np.int64)
+
+    def leave(self, who: Bools) -> None:
+        """These users take no part from here on."""
+        self.left |= who
+        self.floor[who] = np.inf
+
+    def first_floor(self, tile: Tile, hidden: tuple[Longs, Longs]) -> None:
+        """From the first items' scores (users, items); hidden: as in `note`."""
+        items = tile.shape[1]
+        tile = tile.copy()
+        tile[hidden] = self.product.least
+        if items >= FIRST_PLACES * self.k and items % GROUP == 0:
+            while tile.shape[1] > items // GROUP:
+                half = tile.shape[1] // 2
+                tile = np.maximum(tile[:, :half], tile[:, half:])
+        self._raise_to_kth(tile)
+
+    def raise_floor(self) -> None:
+        """To the k-th best so far, less what rounding could have changed."""
+        self._raise_to_kth(self._score[:, : self._filled.max(initial=0)])
+
+    def _raise_to_kth(self, scores: Tile) -> None:
+        width = scores.shape[1]
+        if width < self.k:
+            return
+        last = np.partition(scores, width - self.k, axis=1)[:, width - self.k]
+        lower = (self.product.surely(last) - 2 * self.margin).astype(np.float32)
+        lower = np.nextafter(lower, np.float32(-np.inf))
+        np.maximum(self.floor, lower, out=self.floor, where=lower > self.floor)
+
+    def note(self, tile: Tile, start: int, hidden: tuple[Longs, Longs]) -> None:
+        """What reaches the floor among items from `start` on; hidden: (user, column) of what may not be
+        listed.
+        """
+        users, items = tile.shape
+        if not self.product.usable(self.floor):
+            self.gave_up = True
+            return
+        flags = self._flags[: users * items].reshape(users, items)
+        np.greater_equal(tile, self.product.limit(self.floor)[:, None], out=flags)
+        flags[hidden] = False
+        at = _where(flags)
+        row = at // items
+        counts = np.bincount(row, minlength=users)
+        room = self._score.shape[1]
+        if (self._filled + counts > room).any():
+            self._pack()
+            crowded = np.asarray(self._filled + counts > room)
+            self.gave_up = self.product.coarse and bool(crowded.any())
+            self.leave(crowded)
+            at = at[~self.left[row]]
+            row = at // items
+            counts = np.bincount(row, minlength=users)
+        first = self._filled + np.arange(users) * room - np.cumsum(counts) + counts
+        place = np.arange(len(at)) + first[row]
+        self._score.reshape(-1)[place] = tile.reshape(-1).take(at)
+        self._item.reshape(-1)[place] = at - row * items + start
+        self._filled += counts
+
+    def candidates(self) -> tuple[Longs, Longs]:
+        """(user, item) of all that reach the floor, by user."""
+        width = int(self._filled.max(initial=0))
+        at = np.flatnonzero(self._score[:, :width] >= self.product.limit(self.floor)[:, None])
+        row = at // max(width, 1)
+        return row, self._item[row, at - row * width].astype(np.int64)
+
+    def _pack(self) -> None:
+        """Raises the floor and drops what lies below it."""
+        self.raise_floor()
+        row, column = np.nonzero(self._score >= self.product.limit(self.floor)[:, None])
+        score, item = self._score[row, column], self._item[row, column]
+        self._filled = np.bincount(row, minlength=len(self.floor))
+        self._score.fill(self.product.least)
+        place = numbered(self._filled)
+        self._score[row, place], self._item[row, place] = score, item
+
+
+def numbered(counts: NDArray[np.int64]) -> Longs:
+    """0, 1, … of every run of `counts`."""
+    return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+
+
+def _where(flags: Bools) -> Longs:
+    """`np.flatnonzero`, in half the time where few are set: eight at once are looked at first."""
+    whole = flags.size // 8 * 8
+    words = flags.reshape(-1)[:whole].view(np.uint64)
+    some = np.flatnonzero(words != 0)
+    at = np.flatnonzero(words.take(some).view(np.bool_))
+    found: Longs = (some.take(at >> 3) << 3) + (at & 7)
+    rest = np.flatnonzero(flags.reshape(-1)[whole:])
+    return np.concatenate([found, rest + whole]) if len(rest) else found
