@@ -29,7 +29,7 @@ from models.recommender.race import Race, Scratch, first_items, numbered
 from models.recommender.rules import Excluded
 
 # Users of a block, and items whose scores with them stay in a core's cache.
-MOST_USERS, TILE = 512, 2048
+MOST_USERS, TILE = 1024, 1024
 # Scores of the first items: 32 MiB of float32 a thread, whatever the length of lists.
 SCORES_BUDGET = 1 << 23
 # Users whose candidates are scored again at once: their vectors stay in the cache.

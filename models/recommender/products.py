@@ -103,8 +103,8 @@ class BFloat16(Product):
         def tile(low: int, high: int) -> Tile:
             if (low, high) not in self._cut:
                 self._cut[low, high] = self._table[low:high]
-            scores = tf.matmul(factor, self._cut[low, high], transpose_b=True)
-            return np.asarray(memoryview(tf.bitcast(scores, tf.int16)))
+            scores = tf.raw_ops.MatMul(a=factor, b=self._cut[low, high], transpose_b=True)
+            return np.asarray(memoryview(tf.raw_ops.Bitcast(input=scores, type=tf.int16)))
 
         norm = lengths(rounded)
         lost = lengths(users - rounded) * self._norm + norm * self._lost

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.recommender import inner_product
+from models.recommender import inner_product, race
 from models.recommender.base import Bools, Floats, Ints
 from models.recommender.inner_product import InnerProduct
 from models.recommender.products import Product
@@ -206,3 +206,10 @@ def test_small_integers_have_many_equals(seed: int, n: int, items: int, k: int) 
     table = rng.integers(-1, 2, (items, 3)).astype(np.float32)
     seen = [rng.permutation(items)[: int(rng.integers(0, items + 1))].tolist() for _ in range(n)]
     same(InnerProduct(table).best(users, k, excluded(seen)), naive(users, table, k, seen))
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 200), st.sampled_from([0.0, 0.02, 0.3, 1.0]))
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_flags_are_found_in_order(seed: int, size: int, share: float) -> None:
+    flags = np.random.default_rng(seed).random(size) < share
+    np.testing.assert_array_equal(race._where(flags), np.flatnonzero(flags))
