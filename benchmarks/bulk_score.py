@@ -6,10 +6,10 @@ Synthetic factors; what a user has seen is heavy-tailed, about 20 items, several
 repeat all contenders run one after the other on the same users; the slow ones on the first `--sample` of
 them. Medians over repeats, ms per user, two threads or as many as there are cores if fewer.
 
-ours: seen items removed, exact; TensorFlow on one thread for each of two workers.
-the fastest of three block sizes. implicit: its `topk` with seen items removed. faiss: flat index, seen items
-not removed. argpartition: NumPy, seen items removed, in blocks. The last line is JSON; what is not installed
-is null there.
+ours: seen items removed, exact; TensorFlow on one thread for each of the workers. product: float32 product
+of blocks of users with all items, nothing selected, the fastest of three block sizes. implicit: its `topk`
+with seen items removed. faiss: flat index, seen items not removed. argpartition: NumPy, seen items removed,
+in blocks. The last line is JSON; what is not installed is null there.
 """
 
 from __future__ import annotations
