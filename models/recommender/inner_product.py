@@ -5,9 +5,8 @@ maximum of groups of eight is a floor below which no listed item can lie; what r
 time twice as many items have passed, the floor is raised to the k-th best that was noted.
 
 The answer does not depend on blocks, threads or the matrix product's order of summing. A score is the inner
-product of two float32 vectors in float64, rounded once to float32; the float32 product only finds candidates,
-with a margin for all that its rounding could have changed (N. J. Higham, Accuracy and Stability of Numerical
-Algorithms, 2002, §3.1).
+product of two float32 vectors in float64, rounded once to float32; the product of `products.py` only finds
+candidates, with a margin for all that its rounding could have changed.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from models.recommender.products import BFloat16, Float32, Product, has_bfloat16
 from models.recommender.race import Race, Scratch, first_items, numbered
 from models.recommender.rules import Excluded
 
-# Users of a block, and items whose scores with them stay in a core's cache.
+# Users of a block, and items whose scores with them stay in the cache.
 MOST_USERS, TILE = 1024, 1024
 # Scores of the first items: 32 MiB of float32 a thread, whatever the length of lists.
 SCORES_BUDGET = 1 << 23
