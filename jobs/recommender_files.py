@@ -110,6 +110,8 @@ def code_hash() -> str:
         here / "item_attributes.py",
         here / "train_recommender.py",
         here / "recommend.py",
+        here / "reasons.py",
+        here / "arms.py",
     ]
     digest = hashlib.sha256()
     for file in files:
