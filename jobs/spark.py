@@ -127,7 +127,11 @@ def _driver_options(settings: Settings) -> str:
     # A driver that does all the work itself, on a machine of few cores: there the optimising compiler takes
     # more time from short jobs than it gives back.
     few_cores = settings.spark_master.startswith("local") and (os.cpu_count() or 1) <= 4
-    return f"{options} -XX:TieredStopAtLevel=1 -XX:+UseParallelGC" if few_cores else options
+    if not few_cores:
+        return options
+    # With that compiler alone Java reserves 48 MB for compiled code, and a long session dies when they are
+    # full: "Out of space in CodeCache for adapters". 240 MB is what it reserves otherwise.
+    return f"{options} -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseParallelGC"
 
 
 def _needs_s3(settings: Settings) -> bool:
