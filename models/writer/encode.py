@@ -15,7 +15,7 @@ from models.writer.tokenizer import BEGIN, END, PAD, Tokenizer
 Ints = NDArray[np.int32]
 
 # Lengths that batches are padded to: every length is a shape to trace.
-SOURCE_LENGTHS = (32, 48, 64, 96)
+SOURCE_LENGTHS = (16, 32, 48, 64, 96)
 TARGET_LENGTHS = (32, 48, 64, 96, 128)
 MAX_TARGET = TARGET_LENGTHS[-1]
 MAX_VALUE_TOKENS = 8
@@ -95,20 +95,23 @@ class Examples:
     pairs: Sequence[Pair]
     targets: Sequence[list[int]]
     tokenizer: Tokenizer
+    lengths: tuple[int, ...] = TARGET_LENGTHS
 
     @staticmethod
-    def of(pairs: Sequence[Pair], tokenizer: Tokenizer) -> Examples:
+    def of(
+        pairs: Sequence[Pair], tokenizer: Tokenizer, lengths: tuple[int, ...] = TARGET_LENGTHS
+    ) -> Examples:
         """Pairs whose target fits; a longer one is left out: cut, it would teach to stop in mid-sentence."""
         targets = [[*tokenizer.encode(p.target), END] for p in pairs]
-        fits = [i for i, t in enumerate(targets) if len(t) <= MAX_TARGET]
-        return Examples([pairs[i] for i in fits], [targets[i] for i in fits], tokenizer)
+        fits = [i for i, t in enumerate(targets) if len(t) <= lengths[-1]]
+        return Examples([pairs[i] for i in fits], [targets[i] for i in fits], tokenizer, lengths)
 
     def batches(self, size: int, rng: np.random.Generator | None) -> Iterator[Batch]:
         """One pass: batches of `size` (the last of a length padded with empty rows), shuffled by `rng`."""
         order = np.arange(len(self.pairs)) if rng is None else rng.permutation(len(self.pairs))
         by_length: dict[int, list[int]] = {}
         for i in order:
-            by_length.setdefault(padded(len(self.targets[i]), TARGET_LENGTHS), []).append(int(i))
+            by_length.setdefault(padded(len(self.targets[i]), self.lengths), []).append(int(i))
         chunks = [
             (n, ids[a : a + size]) for n, ids in sorted(by_length.items()) for a in range(0, len(ids), size)
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -14,14 +14,20 @@ from keras import ops
 from models.backend import compiled, make_deterministic
 from models.writer import model as network
 from models.writer.clean import Pair
-from models.writer.encode import Batch, Examples
+from models.writer.encode import TARGET_LENGTHS, Batch, Examples
 from models.writer.model import ModelConfig, Transformer
 from models.writer.tokenizer import PAD, Tokenizer
+
+SIZES = ModelConfig(0)  # the vocabulary is the tokenizer's
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """AdamW with linear warm-up and decay; `warm_rate` is the peak from the weights of another model."""
+    """AdamW with linear warm-up and decay; `warm_rate` is the peak from the weights of another model.
+
+    `average`: momentum of a moving average of the weights, which is kept in place of the last ones (Polyak
+    and Juditsky 1992); 0: none. `lengths`: what targets are padded to; every one is a graph to trace.
+    """
 
     rate: float = 4e-3
     warm_rate: float = 1e-3
@@ -29,6 +35,8 @@ class Recipe:
     smoothing: float = 0.1
     decay: float = 0.01
     clip: float = 1.0
+    average: float = 0.0
+    lengths: tuple[int, ...] = TARGET_LENGTHS
 
 
 class WarmUpDecay(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
@@ -68,23 +76,33 @@ def train(
     seed: int,
     start: dict[str, bytes] | None = None,
     recipe: Recipe = Recipe(),
+    sizes: ModelConfig = SIZES,
     track: Callable[[Iterator[int]], Iterator[int]] = iter,
 ) -> tuple[Transformer, list[float]]:
-    """A trained model and its loss at every step. `start`: files of a model with the same tokenizer."""
+    """A trained model and its loss at every step.
+
+    `start`: files of a model with the same tokenizer and sizes. The vocabulary of `sizes` is the tokenizer's.
+    """
     make_deterministic(seed)
-    model = Transformer(ModelConfig(vocabulary=len(tokenizer)))
+    model = Transformer(replace(sizes, vocabulary=len(tokenizer)))
     if start:
         network.load_weights(model, start)
     schedule = WarmUpDecay(recipe.warm_rate if start else recipe.rate, steps, recipe.warm_up)
     optimizer = keras.optimizers.AdamW(
-        schedule, weight_decay=recipe.decay, beta_2=0.98, global_clipnorm=recipe.clip
+        schedule,
+        weight_decay=recipe.decay,
+        beta_2=0.98,
+        global_clipnorm=recipe.clip,
+        use_ema=recipe.average > 0,
+        ema_momentum=recipe.average or 0.99,
     )
     model.compile(optimizer=optimizer, loss=smoothed_loss(recipe.smoothing), jit_compile=False)
-    feed = _endless(Examples.of(pairs, tokenizer), batch, np.random.default_rng(seed))
+    feed = _endless(Examples.of(pairs, tokenizer, recipe.lengths), batch, np.random.default_rng(seed))
     losses = []
     for _ in track(iter(range(steps))):
         one = next(feed)
         losses.append(float(model.train_on_batch(network.inputs(one.sources, one.given), one.wanted)))
+    optimizer.finalize_variable_values(model.trainable_variables)
     return model, losses
 
 

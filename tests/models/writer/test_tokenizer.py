@@ -48,3 +48,21 @@ def test_rare_words_are_left_to_bytes() -> None:
     assert " blue" not in found.words
     with pytest.raises(ValueError, match="twice"):
         Tokenizer(["⟦a⟧"], ["x", "x"])
+
+
+WITH_WORDS = Tokenizer.train(
+    ["这款连衣裙显瘦", "连衣裙显瘦"], [], 100, 2, cut=lambda run: run.replace("连衣裙", " 连衣裙 ").split()
+)
+
+
+def test_words_of_several_characters_are_one_piece_each() -> None:
+    assert {"连衣裙", "显瘦"} <= set(WITH_WORDS.words)
+    assert len(WITH_WORDS.encode("连衣裙显瘦")) == 2
+    assert len(WITH_WORDS.encode("连衣显瘦")) == 3  # characters of a known word are known too
+    assert len(TOKENIZER.encode("马克杯很好看")) == 6  # without a dictionary a character is a word
+
+
+@given(st.text("这款连衣裙显瘦 ab1", max_size=30))
+def test_any_text_comes_back_from_words(text: str) -> None:
+    assert WITH_WORDS.decode(WITH_WORDS.encode(text)) == text
+    assert WITH_WORDS.decode(Tokenizer.from_json(WITH_WORDS.to_json()).encode(text)) == text

@@ -1,0 +1,91 @@
+"""Training pairs whose input is what the text says: what was asked for beyond it is not asked for.
+
+Dušek et al. 2019 showed that cleaned inputs, not a better model, decide the slot error rate.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from benchmarks.e2e.read import SLOTS, Example, normalise
+from benchmarks.e2e.slots import NAME, NEAR, said
+from models.writer.clean import Pair, Source
+
+Meaning = tuple[tuple[str, str], ...]
+
+# The network's words hold letters only: names and numbers become words that `spell` turns back.
+_WORDS = {NAME: "xnamex", NEAR: "xnearx"}
+_NUMBER = re.compile(r"£?\d+(?:-£?\d+)?")
+_SPELLED = re.compile(r"\bx([a-jpm]+)x\b")
+_LETTERS = str.maketrans("0123456789£-", "abcdefghijpm")
+_DIGITS = str.maketrans("abcdefghijpm", "0123456789£-")
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    pairs: list[Pair]
+    counts: Counter[str]
+
+
+def source(mr: Meaning) -> Source:
+    """One token for each slot and its value; names are restored, so that their place is enough."""
+    return Source("en", tuple((f"⟦{s}⟧" if s in ("name", "near") else f"⟦{s}={v}⟧", "") for s, v in mr))
+
+
+def cleaned(examples: Sequence[Example], repair: bool = True) -> Cleaned:
+    """Pairs to learn from. Without `repair`, each with the input that it came with."""
+    pairs, counts = [], Counter[str]()
+    for number, example in enumerate(examples):
+        asked = dict(example.mr)
+        text = normalise(example.ref, asked)
+        mr, why = _rebuilt(text, asked) if repair else (example.mr, "")
+        counts[why or ("kept" if mr == example.mr else "input mended")] += 1
+        if not why:
+            pairs.append(Pair(str(number), "en", source(mr), spell(text), example.ref))
+    return Cleaned(pairs, counts)
+
+
+def _rebuilt(text: str, asked: dict[str, str]) -> tuple[Meaning, str]:
+    """What the text says, or why that is not certain."""
+    found = said(text, asked)
+    if "name" not in found.values:
+        return (), "no name"
+    if found.hints:
+        return (), "says something that no value stands for"
+    if any(len(values) > 1 for values in found.values.values()):
+        return (), "two values of one slot"
+    mr = {slot: values[0] for slot, values in found.values.items()}
+    if any(asked.get(slot, value) != value for slot, value in mr.items()):
+        return (), "another value than asked for"
+    return tuple((slot, mr[slot]) for slot in SLOTS if slot in mr), ""
+
+
+def spell(text: str) -> str:
+    """The text in words of letters, each behind a space."""
+    for mark, word in _WORDS.items():
+        text = text.replace(mark, word)
+    return " " + _NUMBER.sub(lambda m: f"x{m[0].translate(_LETTERS)}x", text)
+
+
+def unspell(text: str) -> str:
+    """What `spell` was given."""
+    for mark, word in _WORDS.items():
+        text = text.replace(word, mark)
+    return _SPELLED.sub(lambda m: m[1].translate(_DIGITS), text).strip()
+
+
+def finish(text: str, mr: dict[str, str]) -> str:
+    """Names back in their place, sentences with a capital."""
+    text = text.replace(NAME, mr.get("name", "")).replace(NEAR, mr.get("near", ""))
+    return re.sub(r"(?:^|(?<=[.!?] ))[a-z]", lambda m: m[0].upper(), text)
+
+
+def group(examples: Iterable[Example]) -> dict[Meaning, list[str]]:
+    """All texts of each request, in the order of the file."""
+    found: dict[Meaning, list[str]] = {}
+    for example in examples:
+        found.setdefault(example.mr, []).append(example.ref)
+    return found

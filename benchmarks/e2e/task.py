@@ -1,0 +1,169 @@
+"""Train on the challenge's pairs, write every request of the test file, and measure both outputs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.e2e import template
+from benchmarks.e2e.clean import Meaning, cleaned, finish, group, source, unspell
+from benchmarks.e2e.measure import Errors, bleu, errors, rouge2, slot_error_rate
+from benchmarks.e2e.read import read
+from benchmarks.variety import distinct4, english_words, repetition4
+from models.writer.clean import Pair
+from models.writer.tokenizer import BEGIN, PAD, Tokenizer
+
+# Words that stand less often are no pieces, and bytes are never written: a text holds known words only.
+MIN_COUNT = 3
+STEPS = 6000
+LENGTHS = (16, 24, 32, 40, 48, 64, 96)
+BLOCK = 64
+
+Track = Callable[[Iterator[Any], str, int], Iterator[Any]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run does: sizes and steps, chosen on the development set, and the parts that are on."""
+
+    seed: int = 1
+    steps: int = STEPS
+    batch: int = 64
+    width: int = 256
+    blocks: int = 2
+    average: float = 0.999
+    beams: int = 10
+    penalty: float = 1.0
+    repair: bool = True
+
+
+@dataclass
+class Written:
+    """What was written for each request: the model's candidates, and the finished text with its tier."""
+
+    requests: list[Meaning]
+    references: list[list[str]]
+    candidates: list[list[str]] = field(default_factory=list)
+    finished: list[tuple[str, str]] = field(default_factory=list)
+    train_seconds: float = 0.0
+    write_seconds: float = 0.0
+    tokens: int = 0
+
+
+def run(train: Path, test: Path, plan: Plan, track: Track) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The measures of `benchmarks.writer` for the E2E challenge, and every text with its request."""
+    found = cleaned(read(train), plan.repair)
+    print(f"training pairs: {dict(found.counts.most_common())}", file=sys.stderr, flush=True)
+    requests = group(read(test))
+    written = Written(list(requests), list(requests.values()))
+    start = time.perf_counter()
+    model, tokenizer = fit(found.pairs, plan, track)
+    written.train_seconds = time.perf_counter() - start
+    start = time.perf_counter()
+    write(model, tokenizer, plan, written, track)
+    written.write_seconds = time.perf_counter() - start
+    return measures(written), told(written)
+
+
+def fit(pairs: Sequence[Pair], plan: Plan, track: Track) -> tuple[Any, Tokenizer]:
+    """The network and its words, learnt from cleaned pairs."""
+    from models.writer.model import ModelConfig
+    from models.writer.train import Recipe, train
+
+    specials = sorted({name for p in pairs for name, _ in p.source.pairs} | {"⟦en⟧"})
+    tokenizer = Tokenizer.train((p.target for p in pairs), specials, min_count=MIN_COUNT)
+    sizes = ModelConfig(
+        0,
+        width=plan.width,
+        hidden=4 * plan.width,
+        encoder_blocks=plan.blocks,
+        decoder_blocks=plan.blocks,
+    )
+    recipe = Recipe(rate=1e-3, warm_up=min(0.1, 150 / plan.steps), average=plan.average, lengths=LENGTHS)
+    model, _ = train(
+        pairs,
+        tokenizer,
+        plan.steps,
+        plan.batch,
+        plan.seed,
+        recipe=recipe,
+        sizes=sizes,
+        track=lambda steps: track(steps, "training", plan.steps),
+    )
+    return model, tokenizer
+
+
+def write(model: Any, tokenizer: Tokenizer, plan: Plan, written: Written, track: Track) -> None:
+    """Fill `candidates`, best first, and `finished`: the first without a slot error, else a template."""
+    from models.writer.decode import Constraints, Decoder, Decoding
+    from models.writer.encode import batch_sources
+
+    # A sentence may say "it is … and it is …": repeated n-grams are no fault here.
+    longest = LENGTHS[-1]
+    decoder = Decoder(model, Decoding(plan.beams, plan.penalty, no_repeat=longest, max_length=longest))
+    words = np.ones(len(tokenizer), bool)
+    words[[PAD, BEGIN, *tokenizer.byte_ids, *map(tokenizer.special, tokenizer.specials)]] = False
+    starts = range(0, len(written.requests), BLOCK)
+    for start in track(iter(starts), "writing", len(starts)):
+        block = written.requests[start : start + BLOCK]
+        allowed = np.broadcast_to(words, (len(block), len(words)))
+        beams = decoder.search(
+            batch_sources([source(mr) for mr in block], tokenizer), Constraints(allowed, [])
+        )
+        for mr, found in zip(block, beams, strict=True):
+            written.tokens += len(found[0]) + 1 if found else 0
+            texts = (finish(unspell(tokenizer.decode(ids)), dict(mr)) for ids in found)
+            written.candidates.append(list(dict.fromkeys(t for t in texts if t)))
+    for mr, texts in zip(written.requests, written.candidates, strict=True):
+        written.finished.append(choose(texts, dict(mr)))
+
+
+def choose(texts: Sequence[str], mr: dict[str, str]) -> tuple[str, str]:
+    """(text, tier): the first candidate without a slot error, else the template."""
+    for rank, text in enumerate(texts):
+        if not errors(text, mr).count:
+            return text, "model" if rank == 0 else "retry"
+    return template.write(mr), "template"
+
+
+def measures(written: Written) -> dict[str, Any]:
+    alone = [texts[0] if texts else "" for texts in written.candidates]
+    finished = [text for text, _ in written.finished]
+    tiers = [tier for _, tier in written.finished]
+    return {
+        **_scores(alone, written),
+        **{f"final_{k}": v for k, v in _scores(finished, written).items()},
+        "fallback_rate": round(100.0 * tiers.count("template") / len(tiers), 3),
+        "tier_counts": {tier: tiers.count(tier) for tier in ("model", "retry", "template")},
+        "tokens_per_s": round(written.tokens / written.write_seconds, 1),
+        "train_seconds": round(written.train_seconds, 1),
+    }
+
+
+def told(written: Written) -> list[dict[str, Any]]:
+    rows = zip(written.requests, written.candidates, written.finished, strict=True)
+    return [
+        {"request": dict(mr), "alone": texts[0] if texts else "", "finished": text, "tier": tier}
+        for mr, texts, (text, tier) in rows
+    ]
+
+
+def _scores(texts: Sequence[str], written: Written) -> dict[str, float]:
+    found: list[Errors] = [errors(t, dict(mr)) for t, mr in zip(texts, written.requests, strict=True)]
+    asked = sum(e.asked for e in found)
+    cut = [english_words(t) for t in texts]
+    return {
+        "bleu": round(bleu(texts, written.references), 2),
+        "rouge2": round(rouge2(texts, written.references), 2),
+        "ser": round(slot_error_rate(found), 3),
+        "coverage": round(100.0 * (1.0 - sum(len(e.missing) for e in found) / asked), 3),
+        "unsupported": round(100.0 * sum(bool(e.added or e.wrong) for e in found) / len(found), 3),
+        "distinct4": round(distinct4(cut), 2),
+        "repetition4": round(repetition4(cut), 2),
+    }

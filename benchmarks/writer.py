@@ -1,0 +1,98 @@
+"""What the writer reaches on published tasks, alone and finished.
+
+    python -m benchmarks.writer --task e2e --train F --test F [--seed N]
+    python -m benchmarks.writer --task adgen --train F --test F [--seed N]
+
+e2e: the E2E NLG challenge, pairs as JSONL ({"mr": {slot: value}, "ref": text}) or its CSV (mr,ref). adgen:
+AdvertiseGen's JSONL ({"content": "键#值*键#值", "summary": text}). Files may be gzip. Trains on the one file,
+writes what the other asks for, prints a table beside the published figures, and ends with one JSON line:
+plain keys are the network's first choice, `final_` keys the finished output, after another choice or a
+template; rates are in percent. Nothing is chosen on the test file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.formats import Unreadable
+
+PUBLISHED = Path(__file__).with_name("published.toml")
+
+
+def arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--task", choices=("e2e", "adgen"), required=True)
+    parser.add_argument("--train", type=Path, required=True)
+    parser.add_argument("--test", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=0, help="training steps; 0: as many as the task needs")
+    parser.add_argument("--out", type=Path, help="write every text there as JSON lines")
+    return parser
+
+
+def track(items: Iterator[Any], what: str, total: int) -> Iterator[Any]:
+    """Pass items on; on a terminal a bar shows how far it is, elsewhere a line a minute does."""
+    start = said = time.monotonic()
+    for number, item in enumerate(items, 1):
+        yield item
+        now = time.monotonic()
+        if now - said > 60 or number == total:
+            said = now
+            print(f"{what}: {number} of {total}, {now - start:.0f} s", file=sys.stderr, flush=True)
+
+
+def run(args: argparse.Namespace) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The measures of a task, and every text with its request."""
+    if args.task == "e2e":
+        from benchmarks.e2e import task as e2e
+
+        return e2e.run(args.train, args.test, e2e.Plan(args.seed, args.steps or e2e.STEPS), track)
+    from benchmarks.adgen import task as adgen
+
+    return adgen.run(args.train, args.test, adgen.Plan(args.seed, args.steps or adgen.STEPS), track)
+
+
+def table(task: str, found: dict[str, Any]) -> str:
+    """Published figures, then ours: the network alone, and what is published in a night."""
+    import pandas as pd
+
+    tables = tomllib.loads(PUBLISHED.read_text())[task]
+    names = dict.fromkeys(name for column in tables.values() for name in column)
+    rows = [{"": name, **{m: column.get(name) for m, column in tables.items()}} for name in names]
+    shown = [k for k in found if f"final_{k}" in found]
+    rows.append({"": "Nightshelf, network alone", **{k: found[k] for k in shown}})
+    rows.append({"": "Nightshelf, finished", **{k: found[f"final_{k}"] for k in shown}})
+    return pd.DataFrame(rows).to_string(index=False, na_rep="")
+
+
+def main() -> int:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    args = arguments().parse_args()
+    start = time.perf_counter()
+    try:
+        found, texts = run(args)
+    except Unreadable as error:
+        print(f"benchmarks.writer: {error}", file=sys.stderr)
+        return 2
+    if args.out:
+        args.out.write_text("".join(json.dumps(t, ensure_ascii=False) + "\n" for t in texts))
+    print(table(args.task, found))
+    found["seconds"] = round(time.perf_counter() - start, 1)
+    found["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(json.dumps({"task": args.task, "seed": args.seed, **found}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
