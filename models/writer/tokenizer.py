@@ -63,7 +63,7 @@ class Tokenizer:
             if not _HAN_RUN.fullmatch(piece):
                 counts[piece] += 1
                 continue
-            # Characters are counted whether or not they stand in a word: what no word covers falls back on them.
+            # Characters are counted in words too: what no word covers falls back on them.
             counts.update(piece)
             if cut is not None:
                 counts.update(word for word in cut(piece) if len(word) > 1)
