@@ -20,6 +20,7 @@ Meaning = tuple[tuple[str, str], ...]
 _WORDS = {NAME: "xnamex", NEAR: "xnearx"}
 _NUMBER = re.compile(r"£?\d+(?:-£?\d+)?")
 _SPELLED = re.compile(r"\bx([a-jpm]+)x\b")
+_NATIONS = re.compile(r"\b(?:english|british|chinese|french|indian|italian|japanese|asian|european)\b")
 _LETTERS = str.maketrans("0123456789£-", "abcdefghijpm")
 _DIGITS = str.maketrans("abcdefghijpm", "0123456789£-")
 
@@ -78,7 +79,8 @@ def unspell(text: str) -> str:
 
 
 def finish(text: str, mr: dict[str, str]) -> str:
-    """Names back in their place, sentences with a capital."""
+    """Names back in their place; sentences and names of nations with a capital."""
+    text = _NATIONS.sub(lambda m: m[0].capitalize(), text)
     text = text.replace(NAME, mr.get("name", "")).replace(NEAR, mr.get("near", ""))
     return re.sub(r"(?:^|(?<=[.!?] ))[a-z]", lambda m: m[0].upper(), text)
 

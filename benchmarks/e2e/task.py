@@ -21,7 +21,7 @@ from models.writer.tokenizer import BEGIN, PAD, Tokenizer
 
 # Words that stand less often are no pieces, and bytes are never written: a text holds known words only.
 MIN_COUNT = 3
-STEPS = 6000
+STEPS = 3000
 LENGTHS = (16, 24, 32, 40, 48, 64, 96)
 BLOCK = 64
 

@@ -126,8 +126,8 @@ def test_the_first_text_without_an_error_is_chosen() -> None:
 
 
 def test_names_and_capitals() -> None:
-    assert finish("near __near__ is __name__. it is cheap.", {"name": "Zizzi", "near": "Ranch"}) == (
-        "Near Ranch is Zizzi. It is cheap."
+    assert finish("near __near__ is __name__. it is an english pub.", {"name": "Zizzi", "near": "Ranch"}) == (
+        "Near Ranch is Zizzi. It is an English pub."
     )
 
 
