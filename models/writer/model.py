@@ -19,14 +19,17 @@ import numpy as np
 from keras import ops
 
 from models.writer.encode import MAX_NAME_TOKENS, MAX_TARGET, Ints
+from models.writer.tokenizer import PAD
 
 NEVER = -1e9
+# What the latent z may cost, in nats a text, and how hard it is held there.
+SET_POINT, HELD = 4.0, 0.1
 KIND = "transformer encoder-decoder, attributes as a set, placeholders for values"
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes. `width` must be a multiple of `heads`."""
+    """Sizes. `width` must be a multiple of `heads`. `latent`: sizes of the latent z; 0: there is none."""
 
     vocabulary: int
     width: int = 96
@@ -35,6 +38,7 @@ class ModelConfig:
     encoder_blocks: int = 2
     decoder_blocks: int = 2
     dropout: float = 0.1
+    latent: int = 0
 
 
 class Attention(keras.layers.Layer):  # type: ignore[misc]
@@ -128,6 +132,67 @@ class Block(keras.layers.Layer):  # type: ignore[misc]
         return x + self.feed(self.norms[2](x)), (keys, values)
 
 
+class Latent(keras.layers.Layer):  # type: ignore[misc]
+    """A conditional latent variable: how a text is told, beyond what it tells (Sohn et al. 2015).
+
+    In training z is drawn from what the target makes likely; writing uses the mean of what the attributes
+    make likely. The divergence of the two is held at `SET_POINT` nats (Burgess et al. 2018), so that it
+    neither collapses nor carries the whole text.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(name="latent")
+        self.size = config.latent
+        self.reader = Block(config, "latent-reader", decoder=False)
+        self.prior = keras.layers.Dense(2 * config.latent, name="latent-prior")
+        self.posterior = keras.layers.Dense(2 * config.latent, name="latent-posterior")
+        self.told = keras.layers.Dense(config.width, name="latent-told")
+        self.noise = keras.random.SeedGenerator(config.latent)
+        self.prior.build((None, config.width))
+        self.posterior.build((None, 2 * config.width))
+        self.told.build((None, config.latent))
+        self.built = True
+
+    def expected(self, about: Any) -> tuple[Any, Any]:
+        """Mean and log-variance (batch, latent) of z, from the mean of the memory (batch, width)."""
+        return self._halves(self.prior(about))
+
+    def read(self, about: Any, wrote: tuple[Any, Any]) -> tuple[Any, Any]:
+        """Mean and log-variance (batch, latent) of z, from a target's embedding and its mask as well."""
+        x, real = wrote
+        x = self.reader(x, real[:, None, None, :])
+        return self._halves(self.posterior(ops.concatenate([about, masked_mean(x, real)], axis=-1)))
+
+    def _halves(self, x: Any) -> tuple[Any, Any]:
+        return x[:, : self.size], ops.clip(x[:, self.size :], -6.0, 6.0)
+
+    def call(
+        self, about: Any, wrote: tuple[Any, Any] | None = None, z: Any = None, training: bool = False
+    ) -> Any:
+        """z as one place of the memory (batch, width); adds what it costs to the loss in training."""
+        mean, spread = self.expected(about)
+        if wrote is not None:
+            here, narrow = self.read(about, wrote)
+            if training:
+                self.add_loss(HELD * ops.abs(ops.mean(divergence(here, narrow, mean, spread)) - SET_POINT))
+                here = here + ops.exp(0.5 * narrow) * keras.random.normal(ops.shape(here), seed=self.noise)
+            mean = here
+        return self.told(mean if z is None else z)
+
+
+def divergence(mean: Any, spread: Any, prior_mean: Any, prior_spread: Any) -> Any:
+    """Kullback-Leibler divergence (batch,) in nats of two Gaussians, by their means and log-variances."""
+    apart = ops.square(mean - prior_mean) / ops.exp(prior_spread)
+    ratio = spread - prior_spread
+    return 0.5 * ops.sum(ops.exp(ratio) + apart - 1.0 - ratio, axis=-1)
+
+
+def masked_mean(x: Any, real: Any) -> Any:
+    """Mean over time of `x` (batch, time, width) where `real` (batch, time) holds."""
+    weight = ops.cast(real, x.dtype)[:, :, None]
+    return ops.sum(x * weight, axis=1) / ops.maximum(ops.sum(weight, axis=1), 1.0)
+
+
 class Transformer(keras.Model):  # type: ignore[misc]
     """Inputs `token`, `place`, `group` (batch, source length), `given` (batch, target length) → logits."""
 
@@ -142,25 +207,43 @@ class Transformer(keras.Model):  # type: ignore[misc]
         self.decoder = [Block(config, f"decoder{i}", decoder=True) for i in range(config.decoder_blocks)]
         self.last = [keras.layers.LayerNormalization(epsilon=1e-5, name=f"last{i}") for i in range(2)]
         self.drop = keras.layers.Dropout(config.dropout)
+        self.latent = Latent(config) if config.latent else None
         for layer in (self.embedding, self.places, self.times):
             layer.build((None, None))
         for layer in self.last:
             layer.build((None, None, config.width))
         self.built = True
 
-    def encode(self, token: Any, place: Any, group: Any, training: bool = False) -> tuple[Any, Any]:
-        """The memory (batch, length, width), and its mask (batch, 1, 1, length)."""
+    def encode(
+        self, token: Any, place: Any, group: Any, given: Any = None, z: Any = None, training: bool = False
+    ) -> tuple[Any, Any]:
+        """The memory (batch, length, width), and its mask (batch, 1, 1, length).
+
+        With a latent z the memory is one place longer: z of the target `given` where there is one, else `z`
+        (batch, latent), else what the attributes alone make likely.
+        """
         x = self.embedding(token) * self.config.width**0.5 + self.places(place)
         x = self.drop(x, training=training)
         together = ops.equal(group[:, None, :, None], group[:, None, None, :])
         everywhere = ops.greater(group, 0)[:, None, None, :]
         for i, block in enumerate(self.encoder):
             x = block(x, together if i == 0 else everywhere, training=training)
-        return self.last[0](x), everywhere
+        memory = self.last[0](x)
+        if self.latent is None:
+            return memory, everywhere
+        about = masked_mean(memory, ops.greater(group, 0))
+        wrote = None
+        if given is not None:
+            time = ops.arange(ops.shape(given)[1])
+            wrote = (self.embed_target(given, time), ops.not_equal(given, PAD))
+        place_of_z = self.latent(about, wrote, z, training=training)[:, None, :]
+        seen = ops.ones_like(everywhere[..., :1])
+        return ops.concatenate([memory, place_of_z], axis=1), ops.concatenate([everywhere, seen], axis=-1)
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
-        memory, mask = self.encode(inputs["token"], inputs["place"], inputs["group"], training)
         given = inputs["given"]
+        sources = inputs["token"], inputs["place"], inputs["group"]
+        memory, mask = self.encode(*sources, given if training else None, training=training)
         time = ops.arange(ops.shape(given)[1])
         x = self.drop(self.embed_target(given, time), training=training)
         causal = ops.greater_equal(time[:, None], time[None, :])[None, None]
