@@ -37,6 +37,13 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--test", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=0, help="training steps; 0: as many as the task needs")
+    parser.add_argument(
+        "--without-repair", action="store_true", help="learn from the inputs as they are (ablation)"
+    )
+    parser.add_argument(
+        "--order", action="store_true", help="plan the order of the slots first (ablation, e2e)"
+    )
+    parser.add_argument("--latent", type=int, default=0, help="sizes of a latent z (ablation)")
     parser.add_argument("--out", type=Path, help="write every text there as JSON lines")
     return parser
 
@@ -57,10 +64,12 @@ def run(args: argparse.Namespace) -> tuple[dict[str, Any], list[dict[str, Any]]]
     if args.task == "e2e":
         from benchmarks.e2e import task as e2e
 
-        return e2e.run(args.train, args.test, e2e.Plan(args.seed, args.steps or e2e.STEPS), track)
+        parts = {"repair": not args.without_repair, "order": args.order, "latent": args.latent}
+        return e2e.run(args.train, args.test, e2e.Plan(args.seed, args.steps or e2e.STEPS, **parts), track)
     from benchmarks.adgen import task as adgen
 
-    return adgen.run(args.train, args.test, adgen.Plan(args.seed, args.steps or adgen.STEPS), track)
+    parts = {"repair": not args.without_repair, "latent": args.latent}
+    return adgen.run(args.train, args.test, adgen.Plan(args.seed, args.steps or adgen.STEPS, **parts), track)
 
 
 def table(task: str, found: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ Meaning = tuple[tuple[str, str], ...]
 
 # The network's words hold letters only: names and numbers become words that `spell` turns back.
 _WORDS = {NAME: "xnamex", NEAR: "xnearx"}
+PLANNED = "⟦told⟧"
 _NUMBER = re.compile(r"£?\d+(?:-£?\d+)?")
 _SPELLED = re.compile(r"\bx([a-jpm]+)x\b")
 _NATIONS = re.compile(r"\b(?:english|british|chinese|french|indian|italian|japanese|asian|european)\b")
@@ -31,13 +32,19 @@ class Cleaned:
     counts: Counter[str]
 
 
+def token(slot: str, value: str) -> str:
+    """One token for a slot and its value; names are restored, so that their slot is enough."""
+    return f"⟦{slot}⟧" if slot in ("name", "near") else f"⟦{slot}={value}⟧"
+
+
 def source(mr: Meaning) -> Source:
-    """One token for each slot and its value; names are restored, so that their place is enough."""
-    return Source("en", tuple((f"⟦{s}⟧" if s in ("name", "near") else f"⟦{s}={v}⟧", "") for s, v in mr))
+    return Source("en", tuple((token(slot, value), "") for slot, value in mr))
 
 
-def cleaned(examples: Sequence[Example], repair: bool = True) -> Cleaned:
-    """Pairs to learn from. Without `repair`, each with the input that it came with."""
+def cleaned(examples: Sequence[Example], repair: bool = True, plan: bool = False) -> Cleaned:
+    """Pairs to learn from. Without `repair`, each with the input that it came with; with `plan`, each text
+    behind its slots in the order in which it tells them (Moryossef et al. 2019).
+    """
     pairs, counts = [], Counter[str]()
     for number, example in enumerate(examples):
         asked = dict(example.mr)
@@ -45,8 +52,16 @@ def cleaned(examples: Sequence[Example], repair: bool = True) -> Cleaned:
         mr, why = _rebuilt(text, asked) if repair else (example.mr, "")
         counts[why or ("kept" if mr == example.mr else "input mended")] += 1
         if not why:
-            pairs.append(Pair(str(number), "en", source(mr), spell(text), example.ref))
+            first = planned(text, mr) if plan else ""
+            pairs.append(Pair(str(number), "en", source(mr), first + spell(text), example.ref))
     return Cleaned(pairs, counts)
+
+
+def planned(text: str, mr: Meaning) -> str:
+    """The slots of a request in the order in which the text tells them, and the mark behind a plan."""
+    values = dict(mr)
+    order = [slot for slot in said(text, values).order if slot in values]
+    return "".join(token(slot, values[slot]) for slot in order) + PLANNED
 
 
 def _rebuilt(text: str, asked: dict[str, str]) -> tuple[Meaning, str]:
@@ -72,7 +87,8 @@ def spell(text: str) -> str:
 
 
 def unspell(text: str) -> str:
-    """What `spell` was given."""
+    """What `spell` was given, without a plan."""
+    text = text.rpartition(PLANNED)[2]
     for mark, word in _WORDS.items():
         text = text.replace(word, mark)
     return _SPELLED.sub(lambda m: m[1].translate(_DIGITS), text).strip()

@@ -44,10 +44,11 @@ def grammar() -> tuple[Slot, ...]:
 
 @dataclass(frozen=True)
 class Said:
-    """Slot → the values that a text gives it, and the slots that it only hints at."""
+    """Slot → the values that a text gives it; slots that it only hints at; the order of the others."""
 
     values: dict[str, list[str]]
     hints: frozenset[str]
+    order: tuple[str, ...]
 
 
 def said(text: str, asked: Meaning) -> Said:
@@ -55,15 +56,17 @@ def said(text: str, asked: Meaning) -> Said:
     values: dict[str, list[str]] = {
         slot: [asked.get(slot, "")] for slot, mark in VERBATIM.items() if mark in text
     }
+    at = {slot: text.find(mark) for slot, mark in VERBATIM.items() if mark in text}
     hints = set()
     for slot in grammar():
         spans = _longest([(m.span(), p) for p in slot.phrases for m in p.pattern.finditer(text)])
         meant = [asked[slot.name] if asked.get(slot.name) in p.says else p.says[0] for _, p in spans]
         if meant:
             values[slot.name] = list(dict.fromkeys(meant))
+            at[slot.name] = spans[0][0][0]
         elif slot.soft.search(text):
             hints.add(slot.name)
-    return Said(values, frozenset(hints))
+    return Said(values, frozenset(hints), tuple(sorted(at, key=lambda slot: (at[slot], slot))))
 
 
 Span = tuple[tuple[int, int], Phrase]

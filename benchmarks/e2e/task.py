@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,20 +12,19 @@ from typing import Any
 import numpy as np
 
 from benchmarks.e2e import template
-from benchmarks.e2e.clean import Meaning, cleaned, finish, group, source, unspell
+from benchmarks.e2e.clean import PLANNED, Meaning, cleaned, finish, group, source, unspell
 from benchmarks.e2e.measure import Errors, bleu, errors, rouge2, slot_error_rate
 from benchmarks.e2e.read import read
+from benchmarks.networks import Network, Track, fit, printable
 from benchmarks.variety import distinct4, english_words, repetition4
 from models.writer.clean import Pair
-from models.writer.tokenizer import BEGIN, PAD, Tokenizer
+from models.writer.tokenizer import Tokenizer
 
 # Words that stand less often are no pieces, and bytes are never written: a text holds known words only.
 MIN_COUNT = 3
 STEPS = 3000
 LENGTHS = (16, 24, 32, 40, 48, 64, 96)
 BLOCK = 64
-
-Track = Callable[[Iterator[Any], str, int], Iterator[Any]]
 
 
 @dataclass(frozen=True)
@@ -34,13 +33,11 @@ class Plan:
 
     seed: int = 1
     steps: int = STEPS
-    batch: int = 64
-    width: int = 256
-    blocks: int = 2
-    average: float = 0.999
     beams: int = 10
     penalty: float = 1.0
     repair: bool = True
+    order: bool = False
+    latent: int = 0
 
 
 @dataclass
@@ -58,12 +55,14 @@ class Written:
 
 def run(train: Path, test: Path, plan: Plan, track: Track) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The measures of `benchmarks.writer` for the E2E challenge, and every text with its request."""
-    found = cleaned(read(train), plan.repair)
+    found = cleaned(read(train), plan.repair, plan.order)
     print(f"training pairs: {dict(found.counts.most_common())}", file=sys.stderr, flush=True)
     requests = group(read(test))
     written = Written(list(requests), list(requests.values()))
     start = time.perf_counter()
-    model, tokenizer = fit(found.pairs, plan, track)
+    tokenizer = words_of(found.pairs, plan)
+    network = Network(plan.seed, plan.steps, LENGTHS, latent=plan.latent)
+    model = fit(found.pairs, tokenizer, network, track)
     written.train_seconds = time.perf_counter() - start
     start = time.perf_counter()
     write(model, tokenizer, plan, written, track)
@@ -71,32 +70,11 @@ def run(train: Path, test: Path, plan: Plan, track: Track) -> tuple[dict[str, An
     return measures(written), told(written)
 
 
-def fit(pairs: Sequence[Pair], plan: Plan, track: Track) -> tuple[Any, Tokenizer]:
-    """The network and its words, learnt from cleaned pairs."""
-    from models.writer.model import ModelConfig
-    from models.writer.train import Recipe, train
-
-    specials = sorted({name for p in pairs for name, _ in p.source.pairs} | {"⟦en⟧"})
-    tokenizer = Tokenizer.train((p.target for p in pairs), specials, min_count=MIN_COUNT)
-    sizes = ModelConfig(
-        0,
-        width=plan.width,
-        hidden=4 * plan.width,
-        encoder_blocks=plan.blocks,
-        decoder_blocks=plan.blocks,
-    )
-    recipe = Recipe(rate=1e-3, warm_up=min(0.1, 150 / plan.steps), average=plan.average, lengths=LENGTHS)
-    model, _ = train(
-        pairs,
-        tokenizer,
-        plan.steps,
-        plan.batch,
-        plan.seed,
-        recipe=recipe,
-        sizes=sizes,
-        track=lambda steps: track(steps, "training", plan.steps),
-    )
-    return model, tokenizer
+def words_of(pairs: Sequence[Pair], plan: Plan) -> Tokenizer:
+    """Frequent words, and a token for every slot and value."""
+    slots = {name for p in pairs for name, _ in p.source.pairs}
+    specials = sorted(slots | {"⟦en⟧"} | ({PLANNED} if plan.order else set()))
+    return Tokenizer.train((p.target for p in pairs), specials, min_count=MIN_COUNT)
 
 
 def write(model: Any, tokenizer: Tokenizer, plan: Plan, written: Written, track: Track) -> None:
@@ -107,8 +85,7 @@ def write(model: Any, tokenizer: Tokenizer, plan: Plan, written: Written, track:
     # A sentence may say "it is … and it is …": repeated n-grams are no fault here.
     longest = LENGTHS[-1]
     decoder = Decoder(model, Decoding(plan.beams, plan.penalty, no_repeat=longest, max_length=longest))
-    words = np.ones(len(tokenizer), bool)
-    words[[PAD, BEGIN, *tokenizer.byte_ids, *map(tokenizer.special, tokenizer.specials)]] = False
+    words = printable(tokenizer, tokenizer.specials if plan.order else ())
     starts = range(0, len(written.requests), BLOCK)
     for start in track(iter(starts), "writing", len(starts)):
         block = written.requests[start : start + BLOCK]
@@ -118,8 +95,8 @@ def write(model: Any, tokenizer: Tokenizer, plan: Plan, written: Written, track:
         )
         for mr, found in zip(block, beams, strict=True):
             written.tokens += len(found[0]) + 1 if found else 0
-            texts = (finish(unspell(tokenizer.decode(ids)), dict(mr)) for ids in found)
-            written.candidates.append(list(dict.fromkeys(t for t in texts if t)))
+            wrote = (finish(unspell(tokenizer.decode(ids)), dict(mr)) for ids in found)
+            written.candidates.append(list(dict.fromkeys(t for t in wrote if t)))
     for mr, texts in zip(written.requests, written.candidates, strict=True):
         written.finished.append(choose(texts, dict(mr)))
 

@@ -153,3 +153,10 @@ def test_a_foreign_file_is_named(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(Unreadable, match=r"a\.txt"):
         read(path)
+
+
+def test_a_plan_is_the_order_of_the_text_and_is_not_printed() -> None:
+    ref = "By the river , The Mill serves Italian food ."
+    pair = cleaned([Example(tuple(ASKED.items()), ref)], plan=True).pairs[0]
+    assert pair.target.startswith("⟦area=riverside⟧⟦name⟧⟦food=Italian⟧⟦told⟧ by the river")
+    assert unspell(pair.target) == "by the river, __name__ serves italian food."

@@ -1,0 +1,152 @@
+"""Train on AdvertiseGen's rows, write every product of the test file, and measure both outputs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.adgen.clean import pairs, source
+from benchmarks.adgen.finish import finish
+from benchmarks.adgen.read import Example, Values, forms, read
+from benchmarks.chinese import bleu4, rouge, words
+from benchmarks.networks import Network, Track, fit, printable
+from benchmarks.variety import distinct4, repetition4
+from models.writer.clean import Pair
+from models.writer.tokenizer import Tokenizer
+
+STEPS = 1500
+MIN_COUNT = 6
+LENGTHS = (48, 64, 80, 96, 128)
+BLOCK = 32
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run does."""
+
+    seed: int = 1
+    steps: int = STEPS
+    dropout: float = 0.3
+    beams: int = 6
+    penalty: float = 1.0
+    repair: bool = True
+    latent: int = 0
+
+
+@dataclass
+class Written:
+    """Per product: the network's candidates, best first, and the finished text with its tier."""
+
+    products: list[Example]
+    candidates: list[list[str]] = field(default_factory=list)
+    finished: list[tuple[str, str]] = field(default_factory=list)
+    tokens: int = 0
+
+
+def run(train: Path, test: Path, plan: Plan, track: Track) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The measures of `benchmarks.writer` for AdvertiseGen, and every text with its attributes."""
+    known = read(train)
+    values = Values(known)
+    written = Written(read(test))
+    start = time.perf_counter()
+    examples = pairs(known, values, plan.repair)
+    tokenizer = words_of(examples)
+    network = Network(plan.seed, plan.steps, LENGTHS, dropout=plan.dropout, latent=plan.latent)
+    model = fit(examples, tokenizer, network, track)
+    trained = time.perf_counter()
+    write(model, tokenizer, values, plan, written, track)
+    found = measures(written, values)
+    found["tokens_per_s"] = round(written.tokens / (time.perf_counter() - trained), 1)
+    found["train_seconds"] = round(trained - start, 1)
+    return found, told(written)
+
+
+def words_of(examples: Sequence[Pair]) -> Tokenizer:
+    """Frequent words, which jieba finds here once: to write, the tokenizer needs no dictionary."""
+    specials = sorted({name for p in examples for name, _ in p.source.pairs} | {"⟦zh⟧"})
+    texts = [t for p in examples for t in (p.target, *(value for _, value in p.source.pairs))]
+    return Tokenizer.train(texts, specials, min_count=MIN_COUNT, cut=words)
+
+
+def write(
+    model: Any, tokenizer: Tokenizer, values: Values, plan: Plan, written: Written, track: Track
+) -> None:
+    """Fill `candidates` and `finished`. No word is written that says a value of other products only."""
+    from models.writer.decode import Constraints, Decoder, Decoding
+    from models.writer.encode import batch_sources
+
+    decoder = Decoder(model, Decoding(plan.beams, plan.penalty, max_length=LENGTHS[-1]))
+    usable = printable(tokenizer)
+    holders = says_what(tokenizer, values)
+    starts = range(0, len(written.products), BLOCK)
+    for start in track(iter(starts), "writing", len(starts)):
+        block = written.products[start : start + BLOCK]
+        allowed = np.stack([usable & ~barred(p, values, holders, len(tokenizer)) for p in block])
+        sources = batch_sources([source(p.attributes) for p in block], tokenizer)
+        for found in decoder.search(sources, Constraints(allowed, [])):
+            written.tokens += len(found[0]) + 1 if found else 0
+            wrote = (tokenizer.decode(ids).strip() for ids in found)
+            written.candidates.append(list(dict.fromkeys(t for t in wrote if t)))
+    for product, texts in zip(written.products, written.candidates, strict=True):
+        written.finished.append(finish(texts, product.attributes, values))
+
+
+def says_what(tokenizer: Tokenizer, values: Values) -> dict[str, list[int]]:
+    """Value → the pieces that hold it."""
+    first = len(tokenizer) - len(tokenizer.words)
+    return {v: [first + i for i, word in enumerate(tokenizer.words) if v in word] for v in values.telling}
+
+
+def barred(product: Example, values: Values, holders: dict[str, list[int]], size: int) -> NDArray[np.bool_]:
+    """(vocabulary,): pieces that say a value which the product does not have."""
+    own = {form for _, value in product.attributes for form in forms(value)}
+    out = np.zeros(size, bool)
+    for value in values.telling:
+        if not any(value in form for form in own):
+            out[holders[value]] = True
+    return out
+
+
+def measures(written: Written, values: Values) -> dict[str, Any]:
+    alone = [texts[0] if texts else "" for texts in written.candidates]
+    finished = [text for text, _ in written.finished]
+    tiers = [tier for _, tier in written.finished]
+    return {
+        **_scores(alone, written.products, values),
+        **{f"final_{k}": v for k, v in _scores(finished, written.products, values).items()},
+        "fallback_rate": round(100.0 * tiers.count("template") / len(tiers), 3),
+        "tier_counts": {tier: tiers.count(tier) for tier in ("model", "retry", "template")},
+    }
+
+
+def _scores(texts: Sequence[str], products: Sequence[Example], values: Values) -> dict[str, float]:
+    references = [p.text for p in products]
+    cut = [words(t) for t in texts]
+    asked = sum(len(p.attributes) for p in products)
+    pairs_ = list(zip(texts, products, strict=True))
+    missing = sum(len(values.missing(t, p.attributes)) for t, p in pairs_)
+    loose = [values.unsupported(t, p.attributes) for t, p in pairs_]
+    scores = {
+        "bleu": bleu4(texts, references),
+        **rouge(texts, references),
+        "ser": 100.0 * (missing + sum(map(len, loose))) / asked,
+        "coverage": 100.0 * (1.0 - missing / asked),
+        "unsupported": 100.0 * sum(map(bool, loose)) / len(texts),
+        "distinct4": distinct4(cut),
+        "repetition4": repetition4(cut),
+    }
+    return {name: round(value, 3) for name, value in scores.items()}
+
+
+def told(written: Written) -> list[dict[str, Any]]:
+    rows = zip(written.products, written.candidates, written.finished, strict=True)
+    return [
+        {"attributes": p.attributes, "alone": texts[0] if texts else "", "finished": text, "tier": tier}
+        for p, texts, (text, tier) in rows
+    ]
