@@ -1,0 +1,58 @@
+"""Product files as the night reads them: through the mappings that ship with Nightshelf, or one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from benchmarks.formats import Unreadable
+
+# In the order in which they are tried where none is named.
+SHIPPED = ("sample-shop", "amazon-industrial", "flipkart")
+
+Row = dict[str, Any]
+
+
+def products(path: Path, mapping: str = "") -> list[Row]:
+    """The products of a file, by id; of two with one id the last. `Unreadable` where no mapping fits."""
+    from jobs.errors import BadInput
+
+    if not path.is_file():
+        raise Unreadable(f"{path}: no such file")
+    told = []
+    for name in [mapping] if mapping else SHIPPED:
+        try:
+            return _read(path, name)
+        except BadInput as error:
+            told.append(f"{name}: {error}")
+    raise Unreadable("\n  ".join([f"{path}: no mapping fits; name one with --mapping", *told]))
+
+
+def _read(path: Path, name: str) -> list[Row]:
+    from jobs.intake.files import check_file, find_files
+    from jobs.intake.mapped import values_of
+    from jobs.intake.mapping import find_mapping, load_mapping
+    from jobs.intake.raw import read_raw, reading
+    from jobs.settings import load_settings
+    from jobs.spark import spark
+
+    settings = load_settings()
+    mapping = load_mapping(find_mapping(name))
+    part = mapping.products
+    if part is None:
+        raise _no_products(name)
+    files = [check_file(f, part.read, settings) for f in find_files([str(path)], settings)]
+    session = spark(settings)
+    with reading(session):
+        rows = values_of(mapping, "products", read_raw(session, files, part.read)).toPandas()
+    found: dict[str, Row] = {}
+    for row in rows.to_dict("records"):
+        if row["product_id"] and not len(row["broken"]):
+            found[row["product_id"]] = {str(k): v for k, v in row.items() if isinstance(v, str)}
+    return [found[key] for key in sorted(found)]
+
+
+def _no_products(name: str) -> Exception:
+    from jobs.errors import BadInput
+
+    return BadInput(f"mapping '{name}' has no section [products]")

@@ -1,0 +1,182 @@
+"""What a night would train on one part of a catalogue, and would write for the other.
+
+Texts are compared with what a person wrote, less the sentences that no attribute supports or that a rule
+forbids ("Buy it for Rs. 715, free shipping"): those are neither learnt from nor wanted.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.catalogue.read import Row, products
+from benchmarks.chinese import words
+from benchmarks.formats import Unreadable
+from benchmarks.networks import Track
+from benchmarks.variety import distinct4, english_words, repetition4
+from models.writer.clean import Marks, Pair, make_pair, make_plan
+from models.writer.encode import make_tokenizer
+from models.writer.facts import Lexicon, read_facts
+from models.writer.judge import Exam, nearest_texts, template_texts
+from models.writer.rules import LANGUAGES
+from models.writer.score import bleu, chrf
+from models.writer.text import units
+from models.writer.verify import UNSUPPORTED, Brief, Verifier, covers
+from models.writer.write import Copy, write
+from models.writer.writer import Writer
+
+STEPS = 800
+MIN_PAIRS = 50
+
+
+@dataclass(frozen=True)
+class Plan:
+    seed: int = 1
+    steps: int = STEPS
+    batch: int = 64
+
+
+@dataclass
+class Written:
+    """Texts of one language: the network's first choice, the finished one, the baselines, a person's."""
+
+    language: str
+    briefs: list[Brief]
+    references: list[str]
+    alone: list[str] = field(default_factory=list)
+    finished: list[Copy] = field(default_factory=list)
+    nearest: list[str] = field(default_factory=list)
+    template: list[str] = field(default_factory=list)
+
+
+def run(
+    train: Path, test: Path, mapping: str, plan: Plan, track: Track
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The measures of `benchmarks.writer` for a catalogue, and every text with its product."""
+    known, asked = products(train, mapping), products(test, mapping)
+    seen = {row["product_id"] for row in known}
+    asked = [row for row in asked if row["product_id"] not in seen]
+    if not asked:
+        raise Unreadable(f"{test}: every product of it is in {train} too: nothing is held out")
+    judges = {
+        language: Verifier(language, Lexicon.build(read_facts(language, r) for r in known + asked))
+        for language in LANGUAGES
+    }
+    learnt = [found for judge in judges.values() for found in _pairs(known, judge, "training")]
+    pairs = [pair for pair, _ in learnt]
+    if len(pairs) < MIN_PAIRS:
+        raise Unreadable(f"{train}: {len(pairs)} usable pairs of attributes and text, {MIN_PAIRS} are needed")
+    start = time.perf_counter()
+    writer = _fit(pairs, [brief for _, brief in learnt], plan, track)
+    trained = time.perf_counter()
+    exams = [(judge, _pairs(asked, judge, "held-out")) for judge in judges.values()]
+    written = [_write(writer, judge, held, pairs, track) for judge, held in exams if held]
+    seconds = time.perf_counter() - trained
+    if not written:
+        raise Unreadable(f"{test}: no product that was held out has a usable description")
+    found = _measures(written, judges, writer)
+    found["tokens_per_s"] = round(sum(len(units(t)) for w in written for t in w.alone) / seconds, 1)
+    found["train_seconds"] = round(trained - start, 1)
+    return found, [row for w in written for row in _told(w)]
+
+
+def _pairs(rows: Sequence[Row], judge: Verifier, what: str) -> list[tuple[Pair, Brief]]:
+    """Usable pairs of attributes and cleaned text, with the product's brief."""
+    marks, found = Marks(), []
+    for row in rows:
+        text = row.get(f"description_{judge.language}", "")
+        facts = read_facts(judge.language, row)
+        if text.strip() and (pair := make_pair(facts, text, judge, marks)):
+            found.append((pair, judge.brief(facts)))
+    if marks.seen:
+        print(f"{what} texts, {judge.language}: {marks.as_json()}", file=sys.stderr, flush=True)
+    return found
+
+
+def _fit(pairs: Sequence[Pair], briefs: Sequence[Brief], plan: Plan, track: Track) -> Writer:
+    from models.writer.train import train
+
+    tokenizer = make_tokenizer(pairs)
+    model, _ = train(
+        pairs,
+        tokenizer,
+        plan.steps,
+        plan.batch,
+        plan.seed,
+        track=lambda steps: track(steps, "training", plan.steps),
+    )
+    return Writer.of(model, tokenizer, make_plan(pairs, briefs), (p.target for p in pairs))
+
+
+def _write(
+    writer: Writer,
+    judge: Verifier,
+    held: Sequence[tuple[Pair, Brief]],
+    pairs: Sequence[Pair],
+    track: Track,
+) -> Written:
+    found = Written(judge.language, [brief for _, brief in held], [pair.text for pair, _ in held])
+    candidates = writer.candidates(
+        found.briefs, lambda items: track(items, f"writing {judge.language}", -(-len(held) // 128))
+    )
+    found.alone = [texts[0] if texts else "" for texts in candidates]
+    found.finished = list(write(found.briefs, candidates, judge))
+    exam = Exam(judge.language, [], found.briefs)
+    found.nearest, found.template = nearest_texts(exam, pairs), template_texts(exam, judge)
+    return found
+
+
+def _measures(written: Sequence[Written], judges: dict[str, Verifier], writer: Writer) -> dict[str, Any]:
+    tiers = [copy.tier for w in written for copy in w.finished]
+    found: dict[str, Any] = {}
+    for name, texts in {
+        "": [w.alone for w in written],
+        "final_": [[c.text for c in w.finished] for w in written],
+        "nearest_": [w.nearest for w in written],
+        "template_": [w.template for w in written],
+    }.items():
+        scores = [_scores(w, t, judges[w.language], writer) for w, t in zip(written, texts, strict=True)]
+        total = sum(len(w.references) for w in written)
+        for key in scores[0]:
+            parts = (s[key] * len(w.references) for s, w in zip(scores, written, strict=True))
+            found[name + key] = round(sum(parts) / total, 3)
+    found["fallback_rate"] = round(100.0 * tiers.count("template") / len(tiers), 3)
+    found["tier_counts"] = {tier: tiers.count(tier) for tier in ("model", "retry", "template")}
+    return found
+
+
+def _scores(written: Written, texts: Sequence[str], judge: Verifier, writer: Writer) -> dict[str, float]:
+    verdicts = [judge.verify(t, b) for t, b in zip(texts, written.briefs, strict=True)]
+    asked = covered = 0
+    for text, brief in zip(texts, written.briefs, strict=True):
+        said, names = units(text), set(writer.plan.choose(brief))
+        asked += len(names)
+        covered += sum(covers(said, v) for n, v in brief.shown.attributes if n in names)
+    cut = [words(t) if written.language == "zh" else english_words(t) for t in texts]
+    return {
+        "bleu": bleu(texts, written.references),
+        "chrf": chrf(texts, written.references),
+        "coverage": 100.0 * covered / asked if asked else 100.0,
+        "unsupported": 100.0 * sum(any(c in v.failed for c in UNSUPPORTED) for v in verdicts) / len(texts),
+        "distinct4": distinct4(cut),
+        "repetition4": repetition4(cut),
+    }
+
+
+def _told(written: Written) -> list[dict[str, Any]]:
+    rows = zip(written.briefs, written.alone, written.finished, written.references, strict=True)
+    return [
+        {
+            "product_id": brief.shown.product_id,
+            "language": written.language,
+            "alone": alone,
+            "finished": copy.text,
+            "tier": copy.tier,
+            "person": person,
+        }
+        for brief, alone, copy, person in rows
+    ]
