@@ -10,8 +10,8 @@ reads them, by the mapping that is named or the first shipped one that fits; pro
 stand in the training file too are left out. Files may be gzip.
 
 Trains on the one file, writes what the other asks for, prints a table beside the published figures, and ends
-with one JSON line: plain keys are the network's first choice, `final_` keys the finished output (another choice
-or a template where the first fails); rates are in percent. Nothing is chosen on the test file.
+with one JSON line: plain keys are the network's first choice, `final_` keys the finished output (another
+choice or a template where the first fails); rates are in percent. Nothing is chosen on the test file.
 """
 
 from __future__ import annotations
