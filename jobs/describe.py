@@ -21,6 +21,7 @@ from jobs import writer_files as files
 from jobs.cli import main
 from jobs.lake.registry import BY_NAME
 from jobs.night import Night
+from jobs.reviews import Reviews, edit_hash
 from models.writer.facts import Facts, read_facts
 from models.writer.verify import Verifier
 from models.writer.write import Copy, write
@@ -46,6 +47,7 @@ class Task:
     content_hash: str
     text: str = ""
     earlier: Row | None = None
+    rejected: frozenset[str] = frozenset()
 
     def fingerprint(self) -> list[str]:
         kept = json.dumps(self.earlier, default=str, sort_keys=True) if self.action == _KEEP else ""
@@ -61,12 +63,15 @@ class Desk:
     version: str | None
     writer: Writer | None
     earlier: pa.Table
+    reviews: Reviews
     code: str
     budget: int | None
     digests: dict[str, str] = field(default_factory=dict)
 
-    def content_hash(self, facts: Facts, version: str | None) -> str:
-        """Of all that decides a machine's text: facts, language, channel, model, rules, code and settings."""
+    def content_hash(self, facts: Facts, version: str | None, rejected: frozenset[str] = frozenset()) -> str:
+        """Of all that decides a machine's text: facts, language, channel, model, rules, code, settings, and
+        what people rejected.
+        """
         from_facts = [
             asdict(facts),
             CHANNEL,
@@ -74,7 +79,8 @@ class Desk:
             self.code,
             self.judges[facts.language].rules.digest,
         ]
-        return _sha([*from_facts, self.night.settings.seed])
+        unwanted = [sorted(rejected)] if rejected else []
+        return _sha([*from_facts, self.night.settings.seed, *unwanted])
 
     def tasks(self, rows: Sequence[Row]) -> list[Task]:
         """What to do for a block's products, in every language."""
@@ -93,6 +99,12 @@ class Desk:
     def _decide(self, row: Row, language: str, earlier: Row | None) -> Task:
         facts = read_facts(language, row)
         text = (row[f"description_{language}"] or "").strip()
+        standing = self.reviews.of(facts.product_id, language, CHANNEL)
+        if standing.edit:
+            return self._edited(facts, standing.edit, earlier)
+        if earlier is not None and standing.forbids(earlier):
+            earlier = None
+        text = standing.human_text(text)
         if earlier is not None and earlier["tier"] == "human":
             edited = earlier["content_hash"] != human_hash(language, earlier["text"])
             # The shop's own newer text replaces its older one; what a person edited here stays.
@@ -100,19 +112,33 @@ class Desk:
                 return Task(_KEEP, facts, earlier["content_hash"], earlier=earlier)
         if text:
             return Task(_HUMAN, facts, human_hash(language, text), text)
-        wanted = self.content_hash(facts, self.version)
+        rejected = frozenset(standing.rejected)
+        wanted = self.content_hash(facts, self.version, rejected)
         if earlier is not None and earlier["content_hash"] == wanted:
             return Task(_KEEP, facts, wanted, earlier=earlier)
-        return Task(_MODEL if self.writer else _TEMPLATE, facts, wanted, earlier=earlier)
+        action = _MODEL if self.writer else _TEMPLATE
+        return Task(action, facts, wanted, earlier=earlier, rejected=rejected)
+
+    def _edited(self, facts: Facts, text: str, earlier: Row | None) -> Task:
+        """A person's words stand whatever the catalogue says; their checks are those of tonight's facts."""
+        wanted = edit_hash(facts.language, CHANNEL, text)
+        if earlier is None or earlier["content_hash"] != wanted:
+            return Task(_HUMAN, facts, wanted, text)
+        judge = self.judges[facts.language]
+        checks = _json(judge.verify(text, judge.brief(facts)).as_json())
+        return Task(_KEEP, facts, wanted, earlier={**earlier, "checks": checks})
 
     def _spare(self, task: Task) -> Task:
         """Beyond tonight's limit: what is still true of the product stays, else a template writes."""
         if task.action != _MODEL:
             return task
         old = task.earlier
-        if old is not None and old["content_hash"] == self.content_hash(task.facts, old["model_version"]):
-            return Task(_KEEP, task.facts, old["content_hash"], earlier=old)
-        return Task(_TEMPLATE, task.facts, self.content_hash(task.facts, None))
+        if old is not None:
+            still = self.content_hash(task.facts, old["model_version"], task.rejected)
+            if old["content_hash"] == still:
+                return Task(_KEEP, task.facts, still, earlier=old)
+        hashed = self.content_hash(task.facts, None, task.rejected)
+        return Task(_TEMPLATE, task.facts, hashed, rejected=task.rejected)
 
     def _earlier(self, rows: Sequence[Row]) -> dict[tuple[str, str], Row]:
         ids = pa.array([r["product_id"] for r in rows], pa.string())
@@ -159,6 +185,7 @@ def _desk(night: Night) -> Desk:
         version=row["version"] if row and writer else None,
         writer=writer,
         earlier=_newest_earlier(night),
+        reviews=Reviews.as_of(night),
         code=files.code_hash(),
         budget=night.options.max_products,
     )
@@ -213,7 +240,7 @@ def _write_block(desk: Desk, tasks: Sequence[Task]) -> tuple[list[Row], Row]:
 def _copies(desk: Desk, language: str, tasks: Sequence[Task]) -> Iterator[Copy]:
     """Finished copy for the tasks, in order; the network is asked for those that are the model's only."""
     judge = desk.judges[language]
-    briefs = [judge.brief(t.facts) for t in tasks]
+    briefs = [judge.brief(t.facts, t.rejected) for t in tasks]
     asked = [i for i, t in enumerate(tasks) if t.action == _MODEL]
     candidates: list[list[str]] = [[] for _ in tasks]
     if asked and desk.writer is not None:

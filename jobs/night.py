@@ -23,6 +23,7 @@ from jobs.settings import Settings
 
 T = TypeVar("T")
 Retrain = Literal["auto", "always", "never"]
+REVIEWS = "reviews"  # the folder of what people decided: `jobs/reviews.py`
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ class Night:
             "ds": self.ds.isoformat(),
             "options": asdict(self._given or Options()),
             "pins": self.catalog.pointers(),
+            # A verdict that is imported while the run goes on counts for the next one.
+            "reviews": self.store.list(REVIEWS),
         }
         self._write_json(self.key("run.json"), self._record)
         return self._record

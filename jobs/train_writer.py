@@ -16,6 +16,7 @@ from jobs import writer_files as files
 from jobs.cli import main
 from jobs.model_cards import may_go_on, read_card, write_card
 from jobs.night import Night
+from jobs.reviews import Reviews
 from models.writer.clean import Marks, Pair, Plan, make_pair, make_plan
 from models.writer.encode import make_tokenizer
 from models.writer.facts import read_facts
@@ -29,6 +30,7 @@ MIN_PAIRS = 200
 MAX_TEXTS = 40_000
 HOLDOUT_SHARE = 0.1
 MAX_EXAM = 150  # held-out texts per language: what a verdict needs, and a night can decode twice
+CHANNEL = "description"  # the one whose texts the catalogue brings
 _DESCRIBED = (*files.FACTS, "variant_of", "description_en", "description_zh")
 
 
@@ -80,18 +82,25 @@ def run(night: Night) -> dict[str, Any]:
 
 
 def load_pairs(night: Night, judges: Mapping[str, Verifier]) -> Pairs:
-    """Usable pairs of the date. Variants of one product are held out together: their texts are alike."""
+    """Usable pairs of the date. Variants of one product are held out together: their texts are alike.
+
+    What a person edited is learnt from in place of the catalogue's text, and a rejected text not at all.
+    """
     found = Pairs(marks={language: Marks() for language in judges})
+    reviews = Reviews.as_of(night)
+    edited = reviews.edited_products()
     total = sum(bool(r["description_en"] or r["description_zh"]) for r in files.rows(night, _DESCRIBED))
     keep = min(1.0, MAX_TEXTS / 2 / max(1, total))
     for row in files.rows(night, _DESCRIBED):
-        family = str(row["variant_of"] or row["product_id"])
-        if files.share("keep" + family) >= keep:
+        product = row["product_id"]
+        family = str(row["variant_of"] or product)
+        if product not in edited and files.share("keep" + family) >= keep:
             continue
         part = found.held if files.share("holdout" + family) < HOLDOUT_SHARE else found.train
         for language, judge in judges.items():
-            text = row[f"description_{language}"]
-            if text and text.strip():
+            written = (row[f"description_{language}"] or "").strip()
+            text = reviews.of(product, language, CHANNEL).human_text(written)
+            if text:
                 facts = read_facts(language, row)
                 pair = make_pair(facts, text, judge, found.marks[language])
                 if pair:

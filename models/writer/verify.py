@@ -51,10 +51,14 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Brief:
-    """What a text should say (`shown`: the facts fit to be printed) and may lean on (`evidence`: all)."""
+    """What a text should say (`shown`: the facts fit to be printed) and may lean on (`evidence`: all).
+
+    `rejected`: texts that a person does not want to read of this product again, as `normalise` gives them.
+    """
 
     shown: Facts
     evidence: Evidence
+    rejected: frozenset[str] = frozenset()
 
     @cached_property
     def slots(self) -> tuple[tuple[str, str], ...]:
@@ -130,7 +134,7 @@ class Verifier:
         self.rules: Rules = load_rules(language)
         self._known: dict[tuple[str, int], bool] = {}
 
-    def brief(self, facts: Facts) -> Brief:
+    def brief(self, facts: Facts, rejected: frozenset[str] = frozenset()) -> Brief:
         """The facts as a text needs them; what is not fit to be printed is left out of `shown`."""
         evidence = Evidence(facts)
         shown = replace(
@@ -140,7 +144,7 @@ class Verifier:
             category=tuple(c for c in facts.category if self.printable(c)),
             attributes=tuple((n, v) for n, v in facts.attributes if self.printable(n) and self.printable(v)),
         )
-        return Brief(shown, evidence)
+        return Brief(shown, evidence, rejected)
 
     def printable(self, text: str, chars: int = MAX_VALUE_CHARS) -> bool:
         """Short, readable, and nothing that the rules forbid: a name or a value, not prose or markup."""
@@ -241,6 +245,9 @@ class Verifier:
         needed = min(MIN_ATTRIBUTES, len(brief.slots))
         return "" if covered >= needed else f"{covered} attributes named, not {needed}"
 
+    def not_rejected(self, text: str, brief: Brief) -> str:
+        return "a person rejected this text" if normalise(text) in brief.rejected else ""
+
     def repetition(self, text: str, brief: Brief) -> str:
         twice = _TWICE.search(normalise(text))
         if twice and not brief.evidence.says(units(twice[0])):
@@ -267,6 +274,7 @@ CHECKS: dict[str, Check] = {
     "placeholders": Verifier.placeholders,
     "length": Verifier.length,
     "repetition": Verifier.repetition,
+    "rejected": Verifier.not_rejected,
 }
 CLAIM_CHECKS = ("numbers", "brands", "values", "claims", "contacts", "markup", "placeholders")
 UNSUPPORTED = ("numbers", "brands", "values")

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from models.writer.text import normalise
 from models.writer.write import write
 from tests.models.writer.shop import brief, judge
 
@@ -32,3 +35,19 @@ def test_checks_say_what_failed_in_the_last_refused_candidate() -> None:
     assert fallback.checks()["values"] is True
     assert "en-superlative" in str(fallback.checks()["claims"])
     assert set(first.checks().values()) == {True}
+
+
+def test_a_text_that_a_person_rejected_is_not_written_again() -> None:
+    other = "Lumo made this red mug of stoneware."
+    unwanted = replace(brief("en"), rejected=frozenset({normalise(TRUE)}))
+    (copy,) = write([unwanted], [[TRUE, other]], judge("en"))
+    assert (copy.text, copy.tier) == (other, "retry")
+    assert copy.checks()["rejected"] == "a person rejected this text"
+    (fallback,) = write([unwanted], [[TRUE]], judge("en"))
+    (again,) = write(
+        [replace(unwanted, rejected=frozenset({normalise(TRUE), normalise(fallback.text)}))],
+        [[TRUE]],
+        judge("en"),
+    )
+    assert {fallback.tier, again.tier} == {"template"}
+    assert normalise(fallback.text) != normalise(again.text)

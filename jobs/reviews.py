@@ -1,0 +1,208 @@
+"""What people decided about published copy: kept in the lake, read by every later night.
+
+    reviews/<number>-<digest>.json    one import: its reviewer and its decisions, in the order of the file
+
+A decision holds from the date on which it was made: a night reads none of a later date. Among several about
+one text the one imported last wins. A file changes only when something in it is erased.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date
+from typing import Any
+
+from jobs.lake.store import Store
+from jobs.night import REVIEWS, Night
+from models.writer.text import normalise
+
+VERDICTS = ("accept", "edit", "reject")
+# What an erased decision leaves behind: without it, the edit would live on in the nights that follow.
+_WITHDRAWN = "withdrawn"
+Key = tuple[str, str, str]  # product, language, channel
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A person's word on one published text. `reasons`: why it stood in the queue, as it was told then."""
+
+    product_id: str
+    language: str
+    channel: str
+    verdict: str
+    made: date
+    text: str
+    new_text: str = ""
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        return self.product_id, self.language, self.channel
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "made": self.made.isoformat(), "reasons": list(self.reasons)}
+
+    @staticmethod
+    def of(body: dict[str, Any]) -> Decision:
+        made = date.fromisoformat(body["made"])
+        return Decision(**{**body, "made": made, "reasons": tuple(body["reasons"])})
+
+
+@dataclass
+class Standing:
+    """What people want of one text, after all their decisions. Rejected texts are in `normalise`'s form."""
+
+    edit: str = ""
+    rejected: set[str] = field(default_factory=set)
+    accepted: dict[str, set[str]] = field(default_factory=dict)
+    withdrawn: bool = False
+
+    def apply(self, decision: Decision) -> None:
+        judged = normalise(decision.text)
+        if decision.verdict == "edit":
+            self.edit, self.withdrawn = decision.new_text, False
+            self.rejected.discard(normalise(decision.new_text))
+        elif decision.verdict == "accept":
+            self.rejected.discard(judged)
+            self.accepted.setdefault(judged, set()).update(decision.reasons)
+        elif decision.verdict == "reject":
+            self.rejected.add(judged)
+            if normalise(self.edit) == judged:
+                self.edit = ""
+        else:
+            self.edit, self.withdrawn = "", True
+
+    def human_text(self, catalogue: str) -> str:
+        """What people stand by: the edit, else the catalogue's text unless one rejected it."""
+        return self.edit or ("" if self.rejects(catalogue) else catalogue)
+
+    def rejects(self, text: str) -> bool:
+        return normalise(text) in self.rejected
+
+    def forbids(self, row: dict[str, Any]) -> bool:
+        """Whether a published row may not be published again: rejected, or an edit that was erased."""
+        erased = self.withdrawn and row["content_hash"] == edit_hash(
+            row["language"], row["channel"], row["text"]
+        )
+        return self.rejects(row["text"]) or erased
+
+    def settled(self, text: str, reasons: Iterable[str]) -> bool:
+        """Whether a person accepted this text, knowing all of these reasons against it."""
+        known = self.accepted.get(normalise(text))
+        return known is not None and set(reasons) <= known
+
+
+_NOTHING = Standing()
+
+
+class Reviews:
+    """All decisions up to a date, by product, language and channel."""
+
+    def __init__(self, decisions: Iterable[Decision]) -> None:
+        self._standings: dict[Key, Standing] = {}
+        for decision in decisions:
+            self._standings.setdefault(decision.key, Standing()).apply(decision)
+
+    @staticmethod
+    def as_of(night: Night) -> Reviews:
+        """The decisions that the run pinned, made on its date or before."""
+        keys = night.record.get("reviews", [])
+        found = [d for _, d in _decisions(night.store, keys) if d.made <= night.ds]
+        # Stable: within one date, in the order in which they were imported.
+        return Reviews(sorted(found, key=lambda d: d.made))
+
+    def of(self, product_id: str, language: str, channel: str) -> Standing:
+        return self._standings.get((product_id, language, channel), _NOTHING)
+
+    def edited_products(self) -> set[str]:
+        return {key[0] for key, standing in self._standings.items() if standing.edit}
+
+
+def edit_hash(language: str, channel: str, text: str) -> str:
+    """Content hash of a row that a person edited: of the text, as no machine decides about it."""
+    body = json.dumps(["review", language, channel, text], ensure_ascii=True)
+    return hashlib.sha256(body.encode()).hexdigest()
+
+
+# -- the files -------------------------------------------------------------------
+
+
+def _decisions(store: Store, keys: Iterable[str]) -> Iterable[tuple[str, Decision]]:
+    for key in sorted(keys):
+        try:
+            batch = json.loads(store.read(key))
+        except FileNotFoundError:  # pinned, and erased since
+            continue
+        for body in batch["decisions"]:
+            yield key, Decision.of(body)
+
+
+def add(store: Store, decisions: Sequence[Decision], reviewer: str = "") -> list[Decision]:
+    """Keep the decisions that are not known yet, as one file; returns those.
+
+    Known is what an earlier import said of the same text with the same words on the same date.
+    """
+    keys = store.list(REVIEWS)
+    known = {d for _, d in _decisions(store, keys)}
+    new = [d for d in dict.fromkeys(decisions) if d not in known]
+    if new:
+        _write(store, _next(keys, new), {"reviewer": reviewer, "decisions": [d.as_json() for d in new]})
+    return new
+
+
+def _next(keys: Sequence[str], decisions: Sequence[Decision]) -> str:
+    last = max((int(k.rsplit("/", 1)[-1].split("-")[0]) for k in keys), default=0)
+    body = json.dumps([d.as_json() for d in decisions], sort_keys=True)
+    return f"{REVIEWS}/{last + 1:06d}-{hashlib.sha256(body.encode()).hexdigest()[:16]}.json"
+
+
+def _write(store: Store, key: str, batch: dict[str, Any]) -> None:
+    store.write(key, json.dumps(batch, ensure_ascii=False, sort_keys=True, indent=1).encode())
+
+
+def erase_product(store: Store, product_id: str) -> int:
+    """Remove every word that people wrote about a product; returns the decisions emptied.
+
+    What is left says only that there was one, so that no later night goes on with the edit.
+    """
+
+    def emptied(decision: Decision) -> Decision:
+        if decision.product_id != product_id:
+            return decision
+        return replace(decision, verdict=_WITHDRAWN, text="", new_text="", reasons=())
+
+    return _rewrite(store, lambda batch: _emptied(batch, emptied))
+
+
+def erase_reviewer(store: Store, reviewer: str) -> int:
+    """Remove a reviewer's name; the decisions stay. Returns the imports that bore it."""
+
+    def nameless(batch: dict[str, Any]) -> int:
+        bore = bool(reviewer) and batch["reviewer"] == reviewer
+        if bore:
+            batch["reviewer"] = ""
+        return int(bore)
+
+    return _rewrite(store, nameless)
+
+
+def _emptied(batch: dict[str, Any], change: Callable[[Decision], Decision]) -> int:
+    before = [Decision.of(body) for body in batch["decisions"]]
+    after = [change(d) for d in before]
+    batch["decisions"] = [d.as_json() for d in after]
+    return sum(a != b for a, b in zip(before, after, strict=True))
+
+
+def _rewrite(store: Store, change: Callable[[dict[str, Any]], int]) -> int:
+    """Apply a change to every file, under the same key; returns what the changes counted."""
+    total = 0
+    for key in store.list(REVIEWS):
+        batch = json.loads(store.read(key))
+        changed = change(batch)
+        if changed:
+            _write(store, key, batch)
+        total += changed
+    return total
