@@ -268,7 +268,8 @@ def _row(desk: Desk, task: Task, copy: Copy | None) -> Row:
         own = {"text": task.text, "tier": "human", "model_version": None, "ai_label": None}
         return {**row, **own, "checks": _json(checks)}
     asked = desk.version if task.action == _MODEL else None
-    wrote = {"text": copy.text, "tier": copy.tier, "model_version": asked, "ai_label": AI_LABEL[language]}
+    label = AI_LABEL[language] if copy.text else None
+    wrote = {"text": copy.text or None, "tier": copy.tier, "model_version": asked, "ai_label": label}
     return {**row, **wrote, "checks": _json(copy.checks())}
 
 

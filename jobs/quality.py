@@ -44,6 +44,7 @@ _EXTRA: dict[str, dict[str, str]] = {
     "similar_items": {"fallback_share": "avg(if(source = 'category', 1D, 0D))"},
     "product_descriptions": {
         "template_share": "avg(if(tier = 'template', 1D, 0D))",
+        "refused_share": "avg(if(tier = 'refused', 1D, 0D))",
         "mean_length": "avg(length(text))",
     },
 }

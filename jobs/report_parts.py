@@ -109,6 +109,7 @@ _CHARTS: tuple[tuple[str, dict[tuple[str, str], str], bool], ...] = (
         {
             ("recommendations", "popularity_share"): "lists by popularity",
             ("product_descriptions", "template_share"): "copy by template",
+            ("product_descriptions", "refused_share"): "copy refused",
         },
         True,
     ),
@@ -212,12 +213,13 @@ def copy(note: Note | None) -> dict[str, Any] | None:
     if not note:
         return None
     tiers: dict[str, dict[str, float]] = {}
-    for kind, count in note.get("tiers", {}).items():
+    for kind, count in note.get("tiers_by_language", {}).items():
         tier, _, language = kind.rpartition(".")
         tiers.setdefault(language, {})[tier] = float(count)
-    names = [t for t in ("model", "retry", "template", "human") if any(t in v for v in tiers.values())]
+    colours = {"model": plots.BLUE, "retry": plots.ORANGE, "template": plots.GREY, "human": plots.GREEN,
+               "refused": plots.RED}  # fmt: skip
+    names = [t for t in colours if any(t in v for v in tiers.values())]
     series = {t: [v.get(t, 0.0) for v in tiers.values()] for t in names}
-    colours = {"model": plots.BLUE, "retry": plots.ORANGE, "template": plots.GREY, "human": plots.GREEN}
     plot = plots.stacked(list(tiers), series, [colours[t] for t in names]) if names else None
     samples = [{**s, "told": _checks(s.get("checks"))} for s in note.get("samples", [])]
     return {"note": note, "plot": plot, "samples": samples, "refused": note.get("refused", [])}

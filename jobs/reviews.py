@@ -84,6 +84,8 @@ class Standing:
 
     def forbids(self, row: dict[str, Any]) -> bool:
         """Whether a published row may not be published again: rejected, or an edit that was erased."""
+        if row["text"] is None:  # refused: there is nothing to forbid
+            return False
         erased = self.withdrawn and row["content_hash"] == edit_hash(
             row["language"], row["channel"], row["text"]
         )

@@ -6,7 +6,6 @@ import hashlib
 
 from jinja2 import Environment, StrictUndefined
 
-from models.writer.facts import Lexicon
 from models.writer.verify import Brief, Verdict, Verifier
 
 # Attributes a text shows at most: with values of at most 60 characters it stays inside the length bounds.
@@ -42,19 +41,17 @@ _FRAMES = {
 }
 _UNNAMED = {"en": "this product", "zh": "本商品"}
 _COLON = {"en": ": ", "zh": "："}
-NO_DETAILS = {
-    "en": "No further details are known about this product yet.",
-    "zh": "该商品暂无更多详细信息。",
-}
 
 
 def write(brief: Brief, verifier: Verifier) -> tuple[str, Verdict]:
-    """A text that passes `verifier`, for any facts whatever.
+    """A text that passes `verifier`, or "" and a verdict that says why there is none.
 
     The phrasing is picked by a hash of the product's id, so that a category does not read all the same.
     Where a phrasing fails (a fixed word may be another product's brand), the next is tried, then fewer
-    attributes, and at last a sentence that claims nothing.
+    attributes. Where nothing can be told, or nothing that is told passes, there is no text.
     """
+    if brief.silent:
+        return "", Verdict({"facts": brief.silent})
     frames = _FRAMES[verifier.language]
     first = _pick(brief.shown.product_id, len(frames) - 1)
     slots = list(brief.slots[:MAX_SLOTS])
@@ -64,15 +61,7 @@ def write(brief: Brief, verifier: Verifier) -> tuple[str, Verdict]:
         if verdict.ok:
             return text, verdict
     text, verdict = _fewer(brief, verifier, slots)
-    return (text, verdict) if verdict.ok else nothing_known(brief, verifier)
-
-
-def nothing_known(brief: Brief, verifier: Verifier) -> tuple[str, Verdict]:
-    """The sentence that claims nothing, judged without attributes to cover and without the shop's lexicon."""
-    plain = Verifier(verifier.language, Lexicon())
-    text = NO_DETAILS[verifier.language]
-    empty = plain.brief(type(brief.shown)(brief.shown.product_id, verifier.language, "", "", (), ()))
-    return text, plain.verify(text, empty)
+    return (text if verdict.ok else ""), verdict
 
 
 def _fewer(brief: Brief, verifier: Verifier, slots: list[tuple[str, str]]) -> tuple[str, Verdict]:

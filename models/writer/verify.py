@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -54,11 +55,21 @@ class Brief:
     """What a text should say (`shown`: the facts fit to be printed) and may lean on (`evidence`: all).
 
     `rejected`: texts that a person does not want to read of this product again, as `normalise` gives them.
+    `unfit`: what was left out of `shown`, and why. It quotes nothing: those strings are nobody's to repeat.
     """
 
     shown: Facts
     evidence: Evidence
     rejected: frozenset[str] = frozenset()
+    unfit: tuple[str, ...] = ()
+
+    @property
+    def silent(self) -> str:
+        """Why nothing can be told of this product, or "" where a title, a category or an attribute can."""
+        if self.shown.title or self.shown.category or self.shown.attributes:
+            return ""
+        why = f" ({'; '.join(self.unfit)})" if self.unfit else ""
+        return f"no title, category or attribute that could be told{why}"
 
     @cached_property
     def slots(self) -> tuple[tuple[str, str], ...]:
@@ -132,37 +143,51 @@ class Verifier:
         self.language = language
         self.lexicon = lexicon
         self.rules: Rules = load_rules(language)
-        self._known: dict[tuple[str, int], bool] = {}
+        self._known: dict[tuple[str, int], str] = {}
 
     def brief(self, facts: Facts, rejected: frozenset[str] = frozenset()) -> Brief:
         """The facts as a text needs them; what is not fit to be printed is left out of `shown`."""
-        evidence = Evidence(facts)
+        unfit: Counter[str] = Counter()
+
+        def fit(what: str, *strings: str, chars: int = MAX_VALUE_CHARS) -> bool:
+            why = next(filter(None, (self.unfit(s, chars) for s in strings)), "")
+            if why and any(strings):
+                unfit[f"{what}: {why}"] += 1
+            return not why
+
         shown = replace(
             facts,
-            title=facts.title if self.printable(facts.title, MAX_TITLE_CHARS) else "",
-            brand=facts.brand if self.printable(facts.brand) else "",
-            category=tuple(c for c in facts.category if self.printable(c)),
-            attributes=tuple((n, v) for n, v in facts.attributes if self.printable(n) and self.printable(v)),
+            title=facts.title if fit("title", facts.title, chars=MAX_TITLE_CHARS) else "",
+            brand=facts.brand if fit("brand", facts.brand) else "",
+            category=tuple(c for c in facts.category if fit("category", c)),
+            attributes=tuple(pair for pair in facts.attributes if fit("attributes", *pair)),
         )
-        return Brief(shown, evidence, rejected)
+        told = (what if n == 1 else f"{what} ({n} times)" for what, n in sorted(unfit.items()))
+        return Brief(shown, Evidence(facts), rejected, tuple(told))
 
-    def printable(self, text: str, chars: int = MAX_VALUE_CHARS) -> bool:
-        """Short, readable, and nothing that the rules forbid: a name or a value, not prose or markup."""
+    def unfit(self, text: str, chars: int = MAX_VALUE_CHARS) -> str:
+        """Why a string cannot be printed as a name or a value, or "" where it can.
+
+        It must be short and readable, and hold nothing that the rules ban: neither prose nor markup.
+        """
+        if len(text) > chars:
+            return f"over {chars} characters"
         key = (text, chars)
         if key not in self._known:
             if len(self._known) >= MAX_KNOWN:
                 self._known.clear()
-            self._known[key] = self._printable(text, chars, MAX_VALUE_WORDS * chars // MAX_VALUE_CHARS)
+            self._known[key] = self._unfit(text, MAX_VALUE_WORDS * chars // MAX_VALUE_CHARS)
         return self._known[key]
 
-    def _printable(self, text: str, chars: int, words: int) -> bool:
-        if not text or len(text) > chars or sum(not is_han(u) for u in units(text)) > words:
-            return False
+    def _unfit(self, text: str, words: int) -> str:
         plain = normalise(text)
-        readable = any(c.isalnum() for c in plain) and not _LEFTOVER.search(plain)
+        if _LEFTOVER.search(plain) or not any(c.isalnum() for c in plain):
+            return "not readable"
+        if sum(not is_han(u) for u in units(text)) > words:
+            return f"over {words} words"
         # What needs proof in the attributes is proved by standing there: only the banned is left.
-        broken = (r.matches(plain) for r in self.rules.rules if r.severity == "banned")
-        return readable and not any(next(found, None) for found in broken)
+        broken = (r.id for r in self.rules.rules if r.severity == "banned" and next(r.matches(plain), None))
+        return next(broken, "")
 
     def _broken(self, plain: str, evidence: Evidence, check: str) -> str:
         for rule in self.rules.rules:

@@ -11,7 +11,10 @@ from models.writer.verify import Brief, Verdict, Verifier
 
 @dataclass(frozen=True)
 class Copy:
-    """One finished text. `refused`: candidates that failed, with their verdicts, as they were tried."""
+    """One finished text, or a refusal: tier `refused`, no text, and a verdict that says why.
+
+    `refused`: candidates that failed, with their verdicts, as they were tried.
+    """
 
     text: str
     tier: str
@@ -30,7 +33,7 @@ def write(briefs: Sequence[Brief], candidates: Sequence[Sequence[str]], verifier
     """One verified text per product, in order. `candidates[i]`: the model's texts for product i, best first.
 
     Tier `model`: the model's first choice held; `retry`: a later one did; `template`: none did, or there was
-    none.
+    none; `refused`: nothing true can be told that may be said.
     """
     for brief, texts in zip(briefs, candidates, strict=True):
         yield _choose(brief, texts, verifier)
@@ -38,10 +41,11 @@ def write(briefs: Sequence[Brief], candidates: Sequence[Sequence[str]], verifier
 
 def _choose(brief: Brief, texts: Sequence[str], verifier: Verifier) -> Copy:
     refused: list[tuple[str, Verdict]] = []
-    for rank, text in enumerate(texts):
+    # Of a product that nothing is known of, any sentence is invented.
+    for rank, text in enumerate(() if brief.silent else texts):
         verdict = verifier.verify(text, brief)
         if verdict.ok:
             return Copy(text, "model" if rank == 0 else "retry", verdict, tuple(refused))
         refused.append((text, verdict))
     text, verdict = template.write(brief, verifier)
-    return Copy(text, "template", verdict, tuple(refused))
+    return Copy(text, "template" if text else "refused", verdict, tuple(refused))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 NAN, INF = float("nan"), float("inf")
 OLD, UNLISTED = datetime(1999, 12, 31, tzinfo=UTC), {"list_ds": None, "list_rank": None}
 BELL = "a\u0007b"
+REFUSED = {"tier": "refused", "text": None, "ai_label": None, "checks": '{"facts": "nothing to tell"}'}
 
 # (table, the rules it breaks, what is changed in the good row)
 BROKEN: list[tuple[str, str, dict[str, Any]]] = [
@@ -181,6 +182,9 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("product_descriptions", "channel_present", {"channel": ""}),
     ("product_descriptions", "tier_known", {"tier": "intern", "ai_label": None}),
     ("product_descriptions", "text_present", {"text": "  ", "language": "en"}),
+    ("product_descriptions", "refused_is_empty", REFUSED | {"text": "杯"}),
+    ("product_descriptions", "refused_is_empty", REFUSED | {"ai_label": "AI"}),
+    ("product_descriptions", "refused_says_why", REFUSED | {"checks": '{"facts": true}'}),
     ("product_descriptions", "text_bounded", {"text": "杯" * 4001}),
     ("product_descriptions", "no_placeholder_left", {"text": "<unk> 杯"}),
     ("product_descriptions", "no_placeholder_left", {"text": "{{brand}} 杯"}),
@@ -225,6 +229,7 @@ FINE: list[tuple[str, dict[str, Any]]] = [
     ("recommendations", {"score": -3.0, "probability": 0.0, "reason_product_id": None}),
     ("product_descriptions", {"tier": "human", "ai_label": None, "text": "杯" * 5000, "model_version": None}),
     ("product_descriptions", {"tier": "template", "ai_label": None, "model_version": None}),
+    ("product_descriptions", REFUSED),
     ("product_descriptions", {"language": "en", "text": "Less than 5 < 6 mugs\nin two lines"}),
 ]
 

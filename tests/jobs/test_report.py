@@ -97,10 +97,13 @@ LISTS = {
     "new_days": 14, "largest_brand": 0.217,
 }  # fmt: skip
 COPY = {
-    "tiers": {"model.en": 5, "template.zh": 4},
+    "tiers": {"model": 5, "template": 4},
+    "tiers_by_language": {"model.en": 5, "template.zh": 4, "refused.zh": 1},
     "samples": [
         {"kind": "model.en", "product_id": "p1", "language": "en", "tier": "model", "text": "A red mug.",
          "checks": {"values": True, "brand": "Acme is missing"}},
+        {"kind": "refused.zh", "product_id": "p2", "language": "zh", "tier": "refused", "text": None,
+         "checks": {"facts": "nothing could be told"}},
     ],
     "refused": [
         {"product_id": "p1", "language": "en", "published": "retry", "text": "A blue mug", "why": ["values"]},
@@ -192,6 +195,7 @@ def test_a_good_night_is_told_whole(night: Night) -> None:
         "3 shoppers were seen in two arms", "2026-01-02 to 2026-01-09", "looked at", "3.2 ×", "茶 p7",
         "0.34", "4.3%", "21.7%", "of 100 listed rows", "calibration error 1.23%",
         "A red mug.", "Acme is missing", "A blue mug", "quality_metrics", "not passed",
+        "nothing could be told", "Who wrote the copy",
     ):  # fmt: skip
         assert told in text, told
     assert text.count("<svg") == 8

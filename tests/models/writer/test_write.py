@@ -51,3 +51,11 @@ def test_a_text_that_a_person_rejected_is_not_written_again() -> None:
     )
     assert {fallback.tier, again.tier} == {"template"}
     assert normalise(fallback.text) != normalise(again.text)
+
+
+@pytest.mark.parametrize("candidates", [[], ["A fine thing."], [TRUE, WORSE]])
+def test_of_a_product_that_nothing_is_known_of_no_text_is_taken(candidates: list[str]) -> None:
+    nothing = {"product_id": "p", "brand": "Lumo"}
+    (copy,) = write([brief("en", nothing)], [candidates], judge("en"))
+    assert (copy.text, copy.tier) == ("", "refused")
+    assert copy.checks() == {"facts": "no title, category or attribute that could be told"}
