@@ -89,6 +89,7 @@ with DAG(
     ab_report = step("ab_report")
     train_writer = step("train_writer", execution_timeout=timedelta(hours=2), **GPU)
     describe = step("describe", execution_timeout=timedelta(hours=2), **GPU)
+    review_queue = step("review_queue")
     audit = step("audit")
     publish = step("publish", outlets=OUTPUTS, execution_timeout=timedelta(minutes=15))
     # A teardown: it runs whatever happened before, and does not make a failed night look green.
@@ -96,6 +97,6 @@ with DAG(
 
     pin_inputs >> ingest >> clean >> check_inputs >> [features, train_recommender, train_writer]
     [features, train_recommender] >> recommend
-    train_writer >> describe
+    train_writer >> describe >> review_queue
     recommend >> ab_report
-    [ab_report, describe] >> audit >> publish >> report
+    [ab_report, review_queue] >> audit >> publish >> report

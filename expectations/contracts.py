@@ -71,13 +71,14 @@ def _rule(name: str, predicate: str, columns: str, doc: str, severity: Severity 
 
 def _ranks(owner: str) -> Rule:
     # With unique ranks, first rank 1 and as many ranks as the last one leave no room for a gap.
-    window = f"OVER (PARTITION BY {', '.join(owner.split())}, ds)"
+    window = f"OVER (PARTITION BY {', '.join([*owner.split(), 'ds'])})"
     predicate = f"min(rank) {window} = 1 AND max(rank) {window} = count(1) {window}"
-    return _rule("ranks_without_gaps", predicate, f"{owner} rank ds", f"ranks of each {owner} run 1, 2, 3 …")
+    doc = f"ranks of each {owner or 'date'} run 1, 2, 3 …"
+    return _rule("ranks_without_gaps", predicate, f"{owner} rank ds", doc)
 
 
 def _once(owner: str, column: str) -> Rule:
-    predicate = f"count(1) OVER (PARTITION BY {', '.join(owner.split())}, {column}, ds) = 1"
+    predicate = f"count(1) OVER (PARTITION BY {', '.join([*owner.split(), column, 'ds'])}) = 1"
     doc = f"no {column} stands twice in a list"
     return _rule(f"{column}_once_per_list", predicate, f"{owner} {column} ds", doc)
 
@@ -126,6 +127,7 @@ _SET_RULES: dict[str, tuple[Rule, ...]] = {
         _rule("product_in_stock", "known_in_stock", "known_in_stock", "what is trending can be bought"),
     ),
     "product_descriptions": (_PRODUCT_KNOWN,),
+    "review_queue": (_ranks(""), _once("", "rank"), _PRODUCT_KNOWN),
     "item_features": (_PRODUCT_KNOWN,),
     "user_features": (_USER_KNOWN,),
     "user_profiles": (_USER_KNOWN,),
@@ -140,6 +142,7 @@ _REFERENCES: dict[str, tuple[Reference, ...]] = {
         Reference("similar_id", "products", "product_id", (("known_similar", "true"),)),
     ),
     "product_descriptions": (_PRODUCT,),
+    "review_queue": (_PRODUCT,),
     "item_features": (_PRODUCT,),
     "user_features": (_USER,),
     "user_profiles": (_USER,),

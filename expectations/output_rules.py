@@ -268,6 +268,25 @@ DESCRIPTIONS = (
     *json_object("checks"),
 )
 
+REVIEW_QUEUE = (
+    *rule("rank_from_one", "rank >= 1", "rank", "ranks count from 1"),
+    *member("risk", ("high", "medium", "low")),
+    *rule(
+        "reasons_given",
+        "json_array_length(reasons) >= 1",
+        "reasons",
+        "the row says why a person should look at it",
+    ),
+    *identifier("product_id"),
+    *member("language", ("en", "zh")),
+    *rule("channel_present", "length(channel) > 0", "channel", "the row says where the copy is shown"),
+    *member("tier", ("model", "retry", "template", "human", "refused")),
+    *rule(
+        "text_present", "tier = 'refused' OR length(trim(text)) > 0", "text tier", "there is copy to judge"
+    ),
+    *rule("content_hash_present", "length(content_hash) > 0", "content_hash", "the copy can be traced"),
+)
+
 MODELS = (
     *member("model", ("recommender", "writer")),
     *rule("version_present", "length(version) > 0", "version", "the model has a version"),

@@ -37,6 +37,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "trending": outputs.TRENDING,
     "experiments": outputs.EXPERIMENTS,
     "product_descriptions": outputs.DESCRIPTIONS,
+    "review_queue": outputs.REVIEW_QUEUE,
     "models": outputs.MODELS,
     "quality_metrics": outputs.QUALITY_METRICS,
     "runs": outputs.RUNS,

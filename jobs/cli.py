@@ -131,6 +131,58 @@ def import_(
     import_files(settings(), mapping, files, parse_ds(ds) if ds else None, as_json)
 
 
+review = typer.Typer(no_args_is_help=True, help="Look at tonight's copy, and have the last word.")
+app.add_typer(review, name="review", rich_help_panel="Everyday")
+
+
+@review.command("export")
+def review_export(
+    ds: Annotated[str, typer.Option("--ds", help="The date; default: the newest.")] = "",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The CSV file to write; default: review-<ds>.csv.")
+    ] = None,
+    bom: Annotated[bool, typer.Option("--bom/--no-bom", help="Mark the file as UTF-8, for Excel.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Write the review queue as a CSV sheet to fill in."""
+    from jobs.review_command import export
+    from jobs.settings import settings
+
+    export(settings(), parse_ds(ds) if ds else None, out, bom, as_json)
+
+
+@review.command("import")
+def review_import(
+    file: Annotated[Path, typer.Argument(help="The sheet, filled in.")],
+    reviewer: Annotated[str, typer.Option("--reviewer", help="Who judged; kept with the verdicts.")] = "",
+    ds: Annotated[
+        str,
+        typer.Option(
+            "--ds", help="The first night that the verdicts count for; default: the one after the row's."
+        ),
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Keep the verdicts of a sheet, all or none: the next night goes by them."""
+    from jobs.review_command import import_
+    from jobs.settings import settings
+
+    import_(settings(), file, reviewer.strip(), parse_ds(ds) if ds else None, as_json)
+
+
+@review.command("erase")
+def review_erase(
+    product: Annotated[str, typer.Option("--product", help="Remove every verdict on a product.")] = "",
+    reviewer: Annotated[str, typer.Option("--reviewer", help="Remove a reviewer's name.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Remove what people wrote about a product, or the name of one who did."""
+    from jobs.review_command import erase
+    from jobs.settings import settings
+
+    erase(settings(), product, reviewer, as_json)
+
+
 @app.command(rich_help_panel="Everyday")
 def sample(
     folder: Annotated[Path, typer.Option("--folder", help="Where the raw files go.")] = Path("var/sample"),

@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from jobs import report_lists as worth
 from jobs import report_parts as parts
+from jobs import report_review
 from jobs.cli import main
 from jobs.lake.registry import BY_NAME
 from jobs.night import Night
@@ -83,6 +84,7 @@ def story(night: Night) -> dict[str, Any]:
         "trending": lambda: worth.trending(notes.get("trending")),
         "lists": lambda: parts.lists(notes.get("recommendations")),
         "copy": lambda: parts.copy(notes.get("descriptions")),
+        "review": lambda: report_review.queue(notes.get("review_queue")),
         "timings": lambda: parts.timings(list(records.values())),
         "tables": lambda: _tables(night),
     }

@@ -27,7 +27,10 @@ Key = tuple[str, str, str]  # product, language, channel
 
 @dataclass(frozen=True)
 class Decision:
-    """A person's word on one published text. `reasons`: why it stood in the queue, as it was told then."""
+    """A person's word on one published text.
+
+    `reasons`: what the person knew to speak against the text that is to stand: accepted, or edited.
+    """
 
     product_id: str
     language: str
@@ -65,15 +68,19 @@ class Standing:
         if decision.verdict == "edit":
             self.edit, self.withdrawn = decision.new_text, False
             self.rejected.discard(normalise(decision.new_text))
+            self._settle(decision.new_text, decision.reasons)
         elif decision.verdict == "accept":
             self.rejected.discard(judged)
-            self.accepted.setdefault(judged, set()).update(decision.reasons)
+            self._settle(decision.text, decision.reasons)
         elif decision.verdict == "reject":
             self.rejected.add(judged)
             if normalise(self.edit) == judged:
                 self.edit = ""
         else:
             self.edit, self.withdrawn = "", True
+
+    def _settle(self, text: str, reasons: Iterable[str]) -> None:
+        self.accepted.setdefault(normalise(text), set()).update(reasons)
 
     def human_text(self, catalogue: str) -> str:
         """What people stand by: the edit, else the catalogue's text unless one rejected it."""
@@ -86,10 +93,8 @@ class Standing:
         """Whether a published row may not be published again: rejected, or an edit that was erased."""
         if row["text"] is None:  # refused: there is nothing to forbid
             return False
-        erased = self.withdrawn and row["content_hash"] == edit_hash(
-            row["language"], row["channel"], row["text"]
-        )
-        return self.rejects(row["text"]) or erased
+        edited = row["content_hash"] == edit_hash(row["language"], row["channel"], row["text"])
+        return self.rejects(row["text"]) or (self.withdrawn and edited)
 
     def settled(self, text: str, reasons: Iterable[str]) -> bool:
         """Whether a person accepted this text, knowing all of these reasons against it."""

@@ -24,6 +24,7 @@ STEPS: tuple[Step, ...] = (
     Step("ab_report", "Compare the arms of the experiment by what shoppers did after their lists."),
     Step("train_writer", "Retrain the writer, and let the gate decide."),
     Step("describe", "Write copy for every product that changed."),
+    Step("review_queue", "Choose the copy that a person should look at, riskiest first."),
     Step("audit", "Check everything staged, exactly as it would be published."),
     Step("publish", "Make the night visible: all of it, or none."),
     Step("report", "Write the run's HTML report, whatever the outcome."),

@@ -361,6 +361,26 @@ TABLES: tuple[Table, ...] = (
         depends_on=("products", "models"),
     ),
     Table(
+        name="review_queue",
+        doc="The copy of the night that a person should look at, riskiest first, with a random sample.",
+        columns=_columns(
+            ("rank", INT, "1 is to be looked at first; at most review_limit"),
+            ("risk", STRING, "high, medium or low"),
+            ("reasons", STRING, "JSON array of sentences: what speaks for a look, gravest first"),
+            _PRODUCT,
+            ("language", STRING, "as in `product_descriptions`"),
+            ("channel", STRING, "as in `product_descriptions`"),
+            ("text", STRING, "the published copy; null where it was refused"),
+            ("tier", STRING, "who wrote it"),
+            ("content_hash", STRING, "the row's hash in `product_descriptions`"),
+            ("model_version", STRING, "the version in `models`; null where no model was used"),
+            _DS,
+        ),
+        key=("product_id", "language", "channel", "ds"),
+        job="review_queue",
+        depends_on=("product_descriptions", "products"),
+    ),
+    Table(
         name="models",
         doc="Every model that was trained: its measures, the gate's verdict, where it lies.",
         columns=_columns(

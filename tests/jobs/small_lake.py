@@ -73,6 +73,7 @@ def stage_outputs(night: Night, **instead: Rows) -> None:
             for p in products
             for language in ("en", "zh")
         ],
+        "review_queue": [good("review_queue")],
     } | instead
     for table, found in rows.items():
         put(night, table, found)

@@ -1,0 +1,116 @@
+"""Why a person should look at a text, and how soon: pure functions of a published row."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from models.writer.rules import load_rules
+from models.writer.text import normalise
+
+RISKS = ("high", "medium", "low")
+SAMPLED = "random sample"
+# What fails here misleads or breaks the law; what fails elsewhere reads badly.
+GRAVE = ("claims", "contacts", "markup", "placeholders", "language", "numbers", "brands", "values")
+# Iglewicz and Hoaglin 1993: a modified z-score beyond this is an outlier.
+_OUTLIER = 3.5
+_MIN_LENGTHS = 20
+
+
+@dataclass(frozen=True)
+class Reason:
+    risk: str
+    says: str
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """How long the texts of one kind are: median and spread of the logarithm of their characters."""
+
+    median: float
+    spread: float
+
+    @staticmethod
+    def of(sizes: Sequence[int]) -> Lengths | None:
+        """None for too few texts, or where most are of one length: then none is unusual."""
+        if len(sizes) < _MIN_LENGTHS:
+            return None
+        logs = np.log(np.maximum(sizes, 1))
+        median = float(np.median(logs))
+        spread = float(np.median(np.abs(logs - median)))
+        return Lengths(median, spread) if spread > 0 else None
+
+    def reason(self, size: int) -> list[Reason]:
+        score = 0.6745 * abs(math.log(max(size, 1)) - self.median) / self.spread
+        usual = round(math.exp(self.median))
+        return [Reason("low", f"{size} characters, where {usual} are usual")] if score > _OUTLIER else []
+
+
+def kind(row: Mapping[str, Any]) -> tuple[str, str, bool]:
+    """What a text is as long as: others of its language and channel, people's and machines' apart."""
+    return row["language"], row["channel"], row["tier"] == "human"
+
+
+def reasons(
+    row: Mapping[str, Any], known_versions: Iterable[str | None], lengths: Lengths | None
+) -> list[Reason]:
+    """Everything that speaks for a look at a row of `product_descriptions`, gravest first."""
+    failed = {k: v for k, v in json.loads(row["checks"] or "{}").items() if v is not True}
+    text = row["text"] or ""
+    if row["tier"] == "refused":
+        return [
+            Reason("medium", f"nothing is published: {check}: {why}") for check, why in sorted(failed.items())
+        ]
+    human = row["tier"] == "human"
+    found = text_reasons(row["language"], text, failed) if human else _machine(row, failed)
+    if row["tier"] in ("model", "retry") and row["model_version"] not in known_versions:
+        found.append(Reason("low", f"first night of model {row['model_version']}"))
+    if lengths is not None:
+        found += lengths.reason(len(text))
+    return sorted(found, key=lambda r: RISKS.index(r.risk))
+
+
+def text_reasons(language: str, text: str, failed: Mapping[str, Any]) -> list[Reason]:
+    """Of a text that a person wrote: it is published whatever fails."""
+    found = [
+        Reason("high" if check in GRAVE else "medium", f"a person's text fails {check}: {why}")
+        for check, why in sorted(failed.items())
+    ]
+    return found + _qualified(language, text)
+
+
+def _machine(row: Mapping[str, Any], failed: Mapping[str, Any]) -> list[Reason]:
+    """Of a text that passed every check; `failed` is of the last candidate refused before it."""
+    found = _qualified(row["language"], row["text"])
+    template = row["tier"] == "template"
+    for check, why in sorted(failed.items()):
+        if check == "rejected":
+            found.append(Reason("medium", "written after a person rejected another text"))
+        elif template:
+            found.append(Reason("medium", f"no text of the model held: {check}: {why}"))
+        else:
+            found.append(Reason("low", f"another text was refused: {check}: {why}"))
+    if template and not failed:
+        found.append(Reason("low", "a template wrote it: no model was asked"))
+    return found
+
+
+def _qualified(language: str, text: str) -> list[Reason]:
+    """Claims that need proof: the attributes make them, a person should know whether they are so."""
+    plain = normalise(text)
+    return [
+        Reason("medium", f"qualified claim '{match.strip()}' ({rule.id})")
+        for rule in _qualified_rules(language)
+        if (match := next(rule.matches(plain), ""))
+    ]
+
+
+@lru_cache
+def _qualified_rules(language: str) -> tuple[Any, ...]:
+    return tuple(r for r in load_rules(language).rules if r.severity == "qualified")
