@@ -18,9 +18,9 @@ from jobs.lake.catalog import LakeCatalog, partition_value
 from jobs.lake.publish import Publisher
 from jobs.lake.registry import BY_NAME, Table
 from jobs.lake.store import Store
+from jobs.published import NOTHING_YET
 from jobs.settings import Settings
 
-NOTHING_YET = "nothing is published yet: run 'nightshelf nightly --ds YYYY-MM-DD' first"
 # Columns that matter to a person, in the order in which they read.
 _READABLE = {
     "recommendations": ["rank", "product_id", "title", "probability", "reason", "source"],

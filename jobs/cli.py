@@ -219,11 +219,22 @@ def show(
     product: Annotated[str, typer.Option("--product", help="A product's id.")] = "",
     ds: Annotated[str, typer.Option("--ds", help="The date; default: the newest.")] = "",
     limit: Annotated[int, typer.Option("--limit", min=1, help="Rows at most.")] = 40,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="What a product's copy was made from, and whether its hash fits.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show published rows, readable: of one shopper, of one product, or the first ones."""
     from jobs.browse import show_rows
     from jobs.settings import settings
+
+    if trace:
+        from jobs.trace import trace_copy
+
+        if table != "product_descriptions" or not product:
+            raise BadInput("--trace is for copy: nightshelf show product_descriptions --product ID --trace")
+        trace_copy(settings(), product, parse_ds(ds) if ds else None, as_json)
+        return
 
     show_rows(settings(), table, user, product, parse_ds(ds) if ds else None, limit, as_json)
 

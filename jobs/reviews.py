@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -116,8 +116,7 @@ class Reviews:
     @staticmethod
     def as_of(night: Night) -> Reviews:
         """The decisions that the run pinned, made on its date or before."""
-        keys = night.record.get("reviews", [])
-        found = [d for _, d in _decisions(night.store, keys) if d.made <= night.ds]
+        found = [d for d in _decisions(night.store, pinned(night)) if d.made <= night.ds]
         # Stable: within one date, in the order in which they were imported.
         return Reviews(sorted(found, key=lambda d: d.made))
 
@@ -126,6 +125,12 @@ class Reviews:
 
     def edited_products(self) -> set[str]:
         return {key[0] for key, standing in self._standings.items() if standing.edit}
+
+
+def pinned(night: Night) -> list[str]:
+    """The files that the run read; a run from before there were any read none."""
+    keys: list[str] = night.record.get("reviews", [])
+    return keys
 
 
 def edit_hash(language: str, channel: str, text: str) -> str:
@@ -137,14 +142,22 @@ def edit_hash(language: str, channel: str, text: str) -> str:
 # -- the files -------------------------------------------------------------------
 
 
-def _decisions(store: Store, keys: Iterable[str]) -> Iterable[tuple[str, Decision]]:
+def history(store: Store, keys: Iterable[str], key: Key) -> Iterator[dict[str, Any]]:
+    """What was decided about one text, in the order of import, and by whom."""
+    for batch in _batches(store, keys):
+        for decision in map(Decision.of, batch["decisions"]):
+            if decision.key == key:
+                yield {**decision.as_json(), "reviewer": batch["reviewer"] or None}
+
+
+def _decisions(store: Store, keys: Iterable[str]) -> Iterator[Decision]:
+    for batch in _batches(store, keys):
+        yield from map(Decision.of, batch["decisions"])
+
+
+def _batches(store: Store, keys: Iterable[str]) -> Iterator[dict[str, Any]]:
     for key in sorted(keys):
-        try:
-            batch = json.loads(store.read(key))
-        except FileNotFoundError:  # pinned, and erased since
-            continue
-        for body in batch["decisions"]:
-            yield key, Decision.of(body)
+        yield json.loads(store.read(key))
 
 
 def add(store: Store, decisions: Sequence[Decision], reviewer: str = "") -> list[Decision]:
@@ -153,7 +166,7 @@ def add(store: Store, decisions: Sequence[Decision], reviewer: str = "") -> list
     Known is what an earlier import said of the same text with the same words on the same date.
     """
     keys = store.list(REVIEWS)
-    known = {d for _, d in _decisions(store, keys)}
+    known = set(_decisions(store, keys))
     new = [d for d in dict.fromkeys(decisions) if d not in known]
     if new:
         _write(store, _next(keys, new), {"reviewer": reviewer, "decisions": [d.as_json() for d in new]})

@@ -1,0 +1,140 @@
+"""Where a product's copy comes from: the attributes behind each row, and whether its hash fits them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+from jobs import writer_files as files
+from jobs.describe import Desk, human_hash
+from jobs.errors import BadInput
+from jobs.lake.publish import Publisher
+from jobs.lake.registry import BY_NAME
+from jobs.night import Night
+from jobs.published import Published
+from jobs.reviews import Reviews, edit_hash, history, pinned
+from jobs.settings import Settings
+from models.writer.facts import Facts, read_facts
+
+TABLE = "product_descriptions"
+NO_FIT = "no: other attributes, model, code, rules or settings than those here made it"
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """`source`: catalogue (the shop's own text), edit (a person's, made here) or machine."""
+
+    row: Row
+    facts: Facts
+    source: str
+    fits: bool
+    decisions: tuple[Row, ...]
+
+    def as_json(self) -> Row:
+        facts = {**asdict(self.facts), "attributes": dict(self.facts.attributes)}
+        checks = json.loads(self.row["checks"] or "{}")
+        row = {**self.row, "ds": self.row["ds"].isoformat(), "checks": checks}
+        return {
+            **row,
+            "source": self.source,
+            "facts": facts,
+            "hash_fits": self.fits,
+            "decisions": self.decisions,
+        }
+
+
+def trace_copy(settings: Settings, product: str, ds: date | None, as_json: bool) -> None:
+    """Print each row of a product's copy with what it was made from."""
+    origins = trace(settings, product, ds)
+    if as_json:
+        print(json.dumps([o.as_json() for o in origins], ensure_ascii=False))
+        return
+    for origin in origins:
+        print("\n".join(_told(origin)), end="\n\n")
+
+
+def trace(settings: Settings, product: str, ds: date | None = None) -> list[Origin]:
+    """The origin of every row of a product's copy on a date, the newest by default."""
+    published = Published(settings)
+    days = published.days(TABLE)
+    day = ds or (days[-1] if days else None)
+    rows = list(published.rows(TABLE, day, product_id=product)) if day in days else []
+    if day is None or not rows:
+        raise BadInput(f"there is no copy of product '{product}' on {day or 'any date'}")
+    products = [*published.rows("products", day, product_id=product), {"product_id": product}]
+    night = Night(settings, day, _run_of(published, day))
+    if not published.store.exists(night.key("run.json")):
+        raise BadInput(f"the folder of run '{night.run_id}' is gone: what it read is not known any more")
+    desk = _desk(night)
+    rows.sort(key=lambda r: (r["language"], r["channel"]))
+    return [_origin(desk, row, read_facts(row["language"], products[0])) for row in rows]
+
+
+def _run_of(published: Published, day: date) -> str:
+    """The run whose rows of the date are current: after a rollback, the newest up to the run gone back to."""
+    log = Publisher(published.catalog).log()
+    last = log[-1]
+    until = max(p.seq for p in log if p.run_id == last.run_id and p.kind == "night")
+    return [p.run_id for p in log if p.kind == "night" and p.ds == day.isoformat() and p.seq <= until][-1]
+
+
+def _desk(night: Night) -> Desk:
+    """The desk at which the night decided, without model and yesterday's rows: no hash depends on those."""
+    return Desk(
+        night=night,
+        judges=files.verifiers(night),
+        version=None,
+        writer=None,
+        earlier=BY_NAME[TABLE].schema.empty_table(),
+        reviews=Reviews.as_of(night),
+        code=files.code_hash(),
+        budget=None,
+    )
+
+
+def _origin(desk: Desk, row: Row, facts: Facts) -> Origin:
+    language, channel, text = row["language"], row["channel"], row["text"] or ""
+    standing = desk.reviews.of(row["product_id"], language, channel)
+    human = {"catalogue": human_hash(language, text), "edit": edit_hash(language, channel, text)}
+    if row["tier"] == "human":
+        source = next((name for name, found in human.items() if found == row["content_hash"]), "edit")
+        fits = row["content_hash"] in human.values()
+    else:
+        source = "machine"
+        rejected = frozenset(standing.rejected)
+        fits = row["content_hash"] == desk.content_hash(facts, row["model_version"], rejected)
+    key = row["product_id"], language, channel
+    return Origin(row, facts, source, fits, tuple(history(desk.night.store, pinned(desk.night), key)))
+
+
+def _told(origin: Origin) -> list[str]:
+    """The origin as lines for a person."""
+    row, facts = origin.row, origin.facts
+    author = f"{row['tier']}, from {origin.source}" if origin.source != "machine" else row["tier"]
+    model = f", model {row['model_version']}" if row["model_version"] else ""
+    label = f", labelled {row['ai_label']}" if row["ai_label"] else ""
+    lines = [
+        f"{row['product_id']} · {row['language']} · {row['channel']} · {row['ds']} · {author}{model}{label}"
+    ]
+    lines += [f"  text       {row['text'] or '–'}"]
+    known = [("title", facts.title), ("brand", facts.brand), ("category", " > ".join(facts.category))]
+    lines += [f"  fact       {name}: {value}" for name, value in [*known, *facts.attributes] if value]
+    lines += [f"  check      {name}: {_verdict(found)}" for name, found in _checks(row).items()]
+    for decision in origin.decisions:
+        who = f" by {decision['reviewer']}" if decision["reviewer"] else ""
+        lines.append(f"  person     {decision['verdict']}, {decision['made']}{who}")
+    return [*lines, f"  hash       {row['content_hash']} fits: {'yes' if origin.fits else NO_FIT}"]
+
+
+def _checks(row: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(row["checks"] or "{}")
+    return found
+
+
+def _verdict(found: Any) -> str:
+    return "passed" if found is True else str(found)
