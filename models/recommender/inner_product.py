@@ -160,7 +160,7 @@ class InnerProduct:
         self, product: Product, scratch: Scratch, users: Floats, k: int, hidden: tuple[Longs, Longs]
     ) -> Race:
         """All items have passed by, in tiles; the floor rose whenever twice as many had passed."""
-        tiles, margin = product.tiles(users)
+        tiles, margin = product.tiles(users, scratch.tile)
         race = Race(product, margin + 1e-37, k, scratch)
         # A vector of zeros makes equals of all items.
         idle = ~users.any(axis=1)

@@ -32,9 +32,9 @@ class Product(ABC):
     coarse = False
 
     @abstractmethod
-    def tiles(self, users: Floats) -> tuple[Tiles, Doubles]:
+    def tiles(self, users: Floats, room: Floats) -> tuple[Tiles, Doubles]:
         """Of these users (users, width); and by how much a sum may be wrong for each, before it is rounded to
-        a tile's number.
+        a tile's number. room: memory for a tile's numbers.
         """
 
     @abstractmethod
@@ -58,15 +58,9 @@ class Float32(Product):
     def __init__(self, table: Floats) -> None:
         self._table, self._norm = table, longest(table)
 
-    def tiles(self, users: Floats) -> tuple[Tiles, Doubles]:
-        room = np.empty(0, np.float32)
-
+    def tiles(self, users: Floats, room: Floats) -> tuple[Tiles, Doubles]:
         def tile(low: int, high: int) -> Tile:
-            nonlocal room
-            size = len(users) * (high - low)
-            if len(room) < size:
-                room = np.empty(size, np.float32)
-            out = room[:size].reshape(len(users), high - low)
+            out = room[: len(users) * (high - low)].reshape(len(users), high - low)
             return np.matmul(users, self._table[low:high].T, out=out)
 
         return tile, _summed(users.shape[1]) * lengths(users) * self._norm
@@ -95,7 +89,7 @@ class BFloat16(Product):
         self._norm, self._lost = longest(table), longest(table - rounded)
         self._cut: dict[tuple[int, int], Any] = {}
 
-    def tiles(self, users: Floats) -> tuple[Tiles, Doubles]:
+    def tiles(self, users: Floats, room: Floats) -> tuple[Tiles, Doubles]:
         tf = self._tf
         factor = tf.cast(tf.constant(users), tf.bfloat16)
         rounded = tf.cast(factor, tf.float32).numpy()

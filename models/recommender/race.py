@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.recommender.base import Bools, Doubles, Ints, Longs
+from models.recommender import scan
+from models.recommender.base import Bools, Doubles, Floats, Ints, Longs
 from models.recommender.products import Product, Tile
 
 # Items that the first floor is taken from, at least, and for every place of a list; under one maximum.
@@ -21,10 +22,10 @@ def first_items(items: int, k: int) -> int:
 
 
 class Scratch:
-    """A thread's room for `users` users: flags of a tile, candidates' scores and items."""
+    """A thread's room for `users` users: a tile of `widest` items, candidates' scores and items."""
 
     def __init__(self, users: int, widest: int, k: int) -> None:
-        self.flags: Bools = np.empty(users * widest, np.bool_)
+        self.tile: Floats = np.empty(users * widest, np.float32)
         self.item: Ints = np.empty((users, SPARE * k), np.int32)
         self._score = np.empty((users, SPARE * k), np.float32)
 
@@ -48,7 +49,6 @@ class Race:
         self.floor = np.full(n, LEAST)
         self.left: Bools = np.zeros(n, np.bool_)
         self.gave_up = False
-        self._flags = scratch.flags
         self._score, self._item = scratch.scores(n, product.kind), scratch.item[:n]
         self._score.fill(product.least)
         self._filled = np.zeros(n, np.int64)
@@ -59,15 +59,12 @@ class Race:
         self.floor[who] = np.inf
 
     def first_floor(self, tile: Tile, hidden: tuple[Longs, Longs]) -> None:
-        """From the first items' scores (users, items); hidden: as in `note`."""
-        items = tile.shape[1]
-        tile = tile.copy()
-        tile[hidden] = self.product.least
-        if items >= FIRST_PLACES * self.k and items % GROUP == 0:
-            while tile.shape[1] > items // GROUP:
-                half = tile.shape[1] // 2
-                tile = np.maximum(tile[:, :half], tile[:, half:])
-        self._raise_to_kth(tile)
+        """From the first items' scores (users, items); hidden: (user, column) of what may not be listed."""
+        users, items = tile.shape
+        grouped = items >= FIRST_PLACES * self.k and items % GROUP == 0
+        best = np.empty((users, items // GROUP if grouped else items), tile.dtype)
+        scan.maxima(tile, hidden, self.product.least, best)
+        self._raise_to_kth(best)
 
     def raise_floor(self) -> None:
         """To the k-th best so far, less what rounding could have changed."""
@@ -86,30 +83,22 @@ class Race:
         """What reaches the floor among items from `start` on; hidden: (user, column) of what may not be
         listed.
         """
-        users, items = tile.shape
         if not self.product.usable(self.floor):
             self.gave_up = True
             return
-        flags = self._flags[: users * items].reshape(users, items)
-        np.greater_equal(tile, self.product.limit(self.floor)[:, None], out=flags)
-        flags[hidden] = False
-        at = _where(flags)
-        row = at // items
-        counts = np.bincount(row, minlength=users)
-        room = self._score.shape[1]
-        if (self._filled + counts > room).any():
+        crowded = self._scan(tile, np.ones(len(tile), np.bool_), start, hidden)
+        if crowded.any():
             self._pack()
-            crowded = np.asarray(self._filled + counts > room)
+            crowded = self._scan(tile, crowded, start, hidden)
             self.gave_up = self.product.coarse and bool(crowded.any())
             self.leave(crowded)
-            at = at[~self.left[row]]
-            row = at // items
-            counts = np.bincount(row, minlength=users)
-        first = self._filled + np.arange(users) * room - np.cumsum(counts) + counts
-        place = np.arange(len(at)) + first[row]
-        self._score.reshape(-1)[place] = tile.reshape(-1).take(at)
-        self._item.reshape(-1)[place] = at - row * items + start
-        self._filled += counts
+
+    def _scan(self, tile: Tile, who: Bools, start: int, hidden: tuple[Longs, Longs]) -> Bools:
+        """Notes what reaches these users' floors; returns for whom the room does not suffice."""
+        room = self._score, self._item, self._filled
+        limit, users = self.product.limit(self.floor), np.flatnonzero(who)
+        crowded: Bools = scan.note(tile, limit, users, start, hidden, *room, self.product.least)
+        return crowded
 
     def candidates(self) -> tuple[Longs, Longs]:
         """(user, item) of all that reach the floor, by user."""
@@ -132,27 +121,3 @@ class Race:
 def numbered(counts: NDArray[np.int64]) -> Longs:
     """0, 1, … of every run of `counts`."""
     return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-
-
-# Times a word with one byte set to 1, its highest byte is that byte's number.
-_NUMBERS = np.uint64(0x0001020304050607)
-_ONE, _HIGHEST = np.uint64(1), np.uint64(56)
-
-
-def _where(flags: Bools) -> Longs:
-    """`np.flatnonzero`, in half the time where few are set: eight at once are looked at."""
-    whole = flags.size // 8 * 8
-    words = flags.reshape(-1)[:whole].view(np.uint64)
-    some = np.flatnonzero(words != 0)
-    found = words.take(some)
-    first = (some << 3) + ((found * _NUMBERS) >> _HIGHEST).astype(np.int64)
-    several = np.flatnonzero((found & (found - _ONE)) != 0)
-    if len(several):
-        counts = np.ones(len(some), np.int64)
-        counts[several] = np.bitwise_count(found[several])
-        place = np.repeat((np.cumsum(counts) - counts)[several], counts[several])
-        first = np.repeat(first, counts)
-        at = np.flatnonzero(found[several].view(np.bool_))
-        first[place + numbered(counts[several])] = (some[several][at >> 3] << 3) + (at & 7)
-    rest = np.flatnonzero(flags.reshape(-1)[whole:])
-    return np.concatenate([first, rest + whole]) if len(rest) else first

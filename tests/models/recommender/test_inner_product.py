@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.recommender import inner_product, race
+from models.recommender import inner_product, scan
 from models.recommender.base import Bools, Floats, Ints
 from models.recommender.inner_product import InnerProduct
 from models.recommender.products import Product
@@ -208,8 +208,43 @@ def test_small_integers_have_many_equals(seed: int, n: int, items: int, k: int) 
     same(InnerProduct(table).best(users, k, excluded(seen)), naive(users, table, k, seen))
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(0, 200), st.sampled_from([0.0, 0.02, 0.3, 1.0]))
+@given(st.integers(0, 2**32 - 1), st.integers(1, 70), st.integers(1, 12))
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_flags_are_found_in_order(seed: int, size: int, share: float) -> None:
-    flags = np.random.default_rng(seed).random(size) < share
-    np.testing.assert_array_equal(race._where(flags), np.flatnonzero(flags))
+def test_what_reaches_the_limit_is_noted_unless_it_is_hidden_or_there_is_no_room(
+    seed: int, items: int, room: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    tile = rng.integers(0, 9, (5, items)).astype(np.float32)
+    limit = rng.integers(0, 12, 5).astype(np.float32)
+    barred = rng.random((5, items)) < 0.2
+    score = np.full((5, room), -np.inf, np.float32)
+    item = np.zeros((5, room), np.int32)
+    score[:, 0], item[:, 0] = 50, 7  # noted before
+    filled = np.ones(5, np.int64)
+    crowded = scan.note(
+        tile, limit, np.arange(4), 100, np.nonzero(barred), score, item, filled, np.float32(-np.inf)
+    )
+    for user in range(5):
+        wanted = {} if user == 4 else {100 + c: tile[user, c] for c in range(items) if not barred[user, c]}
+        wanted = {c: value for c, value in wanted.items() if value >= limit[user]}
+        if crowded[user]:
+            # What is hidden takes room until it is found to be.
+            assert 1 + (tile[user] >= limit[user]).sum() > room
+            wanted = {}
+        assert filled[user] == 1 + len(wanted)
+        assert dict(zip(item[user, : filled[user]], score[user, : filled[user]], strict=True)) == wanted | {
+            7: 50
+        }
+        assert (score[user, filled[user] :] == -np.inf).all()
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 9))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_groups_give_their_largest_without_what_is_hidden(seed: int, groups: int) -> None:
+    rng = np.random.default_rng(seed)
+    tile = rng.random((6, 4 * groups)).astype(np.float32)
+    barred = rng.random(tile.shape) < 0.3
+    best = np.empty((6, groups), np.float32)
+    scan.maxima(tile, np.nonzero(barred), np.float32(-np.inf), best)
+    wanted = np.where(barred, -np.inf, tile).reshape(6, 4, groups).max(axis=1)
+    np.testing.assert_array_equal(best, wanted)
