@@ -180,7 +180,7 @@ class _Judge:
         failed = verifier.verify(text, verifier.brief(read_facts(row["language"], product))).failed
         if "language" in failed:
             raise _Wrong(f"new_text is {failed['language']}: the row's language is {row['language']}")
-        return [reason.says for reason in text_reasons(row["language"], text, failed)]
+        return [reason.says for reason in text_reasons(verifier.rules, text, failed)]
 
 
 def _banned(verifier: Verifier, text: str) -> Iterator[tuple[str, str]]:

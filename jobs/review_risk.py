@@ -6,12 +6,11 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from models.writer.rules import load_rules
+from models.writer.rules import Rules
 from models.writer.text import normalise
 
 RISKS = ("high", "medium", "low")
@@ -58,9 +57,13 @@ def kind(row: Mapping[str, Any]) -> tuple[str, str, bool]:
 
 
 def reasons(
-    row: Mapping[str, Any], known_versions: Iterable[str | None], lengths: Lengths | None
+    row: Mapping[str, Any], rules: Rules, known_versions: Iterable[str | None], lengths: Lengths | None
 ) -> list[Reason]:
-    """Everything that speaks for a look at a row of `product_descriptions`, gravest first."""
+    """Everything that speaks for a look at a row of `product_descriptions`, gravest first.
+
+    `rules`: those of the row's language; `known_versions`: models that wrote on nights before; `lengths`: of
+    the texts that the row's is measured against.
+    """
     failed = {k: v for k, v in json.loads(row["checks"] or "{}").items() if v is not True}
     text = row["text"] or ""
     if row["tier"] == "refused":
@@ -68,7 +71,7 @@ def reasons(
             Reason("medium", f"nothing is published: {check}: {why}") for check, why in sorted(failed.items())
         ]
     human = row["tier"] == "human"
-    found = text_reasons(row["language"], text, failed) if human else _machine(row, failed)
+    found = text_reasons(rules, text, failed) if human else _machine(rules, row, failed)
     if row["tier"] in ("model", "retry") and row["model_version"] not in known_versions:
         found.append(Reason("low", f"first night of model {row['model_version']}"))
     if lengths is not None:
@@ -76,18 +79,18 @@ def reasons(
     return sorted(found, key=lambda r: RISKS.index(r.risk))
 
 
-def text_reasons(language: str, text: str, failed: Mapping[str, Any]) -> list[Reason]:
+def text_reasons(rules: Rules, text: str, failed: Mapping[str, Any]) -> list[Reason]:
     """Of a text that a person wrote: it is published whatever fails."""
     found = [
         Reason("high" if check in GRAVE else "medium", f"a person's text fails {check}: {why}")
         for check, why in sorted(failed.items())
     ]
-    return found + _qualified(language, text)
+    return found + _qualified(rules, text)
 
 
-def _machine(row: Mapping[str, Any], failed: Mapping[str, Any]) -> list[Reason]:
+def _machine(rules: Rules, row: Mapping[str, Any], failed: Mapping[str, Any]) -> list[Reason]:
     """Of a text that passed every check; `failed` is of the last candidate refused before it."""
-    found = _qualified(row["language"], row["text"])
+    found = _qualified(rules, row["text"])
     template = row["tier"] == "template"
     for check, why in sorted(failed.items()):
         if check == "rejected":
@@ -101,16 +104,11 @@ def _machine(row: Mapping[str, Any], failed: Mapping[str, Any]) -> list[Reason]:
     return found
 
 
-def _qualified(language: str, text: str) -> list[Reason]:
+def _qualified(rules: Rules, text: str) -> list[Reason]:
     """Claims that need proof: the attributes make them, a person should know whether they are so."""
     plain = normalise(text)
     return [
         Reason("medium", f"qualified claim '{match.strip()}' ({rule.id})")
-        for rule in _qualified_rules(language)
-        if (match := next(rule.matches(plain), ""))
+        for rule in rules.rules
+        if rule.severity == "qualified" and (match := next(rule.matches(plain), ""))
     ]
-
-
-@lru_cache
-def _qualified_rules(language: str) -> tuple[Any, ...]:
-    return tuple(r for r in load_rules(language).rules if r.severity == "qualified")

@@ -15,10 +15,12 @@ from jobs.review_queue import Item, Shortlist
 from jobs.review_risk import Lengths, Reason, reasons
 from jobs.reviews import Decision, add, edit_hash
 from jobs.settings import load_settings
+from models.writer.rules import load_rules
 from tests.expectations.good_rows import good
 from tests.jobs.writer_shop import Row, publish, put, shop
 
 DAY = date(2026, 1, 10)
+RULES = load_rules("en")
 EVIL = '<script>alert("x")</script>'
 
 
@@ -83,14 +85,14 @@ def lake(tmp_path):
     ],
 )
 def test_what_speaks_for_a_look(row: Row, risk: str, why: str) -> None:
-    (found,) = reasons(row, {"v1"}, None)
+    (found,) = reasons(row, RULES, {"v1"}, None)
     assert found.risk == risk
     assert found.says.startswith(why)
 
 
 def test_nothing_speaks_against_copy_that_holds() -> None:
-    assert reasons(copy(1), {"v1"}, None) == []
-    assert reasons(human(1, {"values": True}), {"v1"}, None) == []
+    assert reasons(copy(1), RULES, {"v1"}, None) == []
+    assert reasons(human(1, {"values": True}), RULES, {"v1"}, None) == []
 
 
 def test_unusual_lengths_are_told_and_usual_ones_are_not() -> None:
