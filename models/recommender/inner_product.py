@@ -1,8 +1,9 @@
 """The best k items of many users by inner product: exact, streamed, close to the speed of the product alone.
 
-Scores are made in tiles that stay in the cache and are never stored. Of the first items, the k-th largest
-maximum of groups of eight is a floor below which no listed item can lie; what reaches it is noted, and every
-time twice as many items have passed, the floor is raised to the k-th best that was noted.
+Scores are made in tiles that stay in the cache and are never stored. Items pass in a random order, the same
+every time, so that the first few thousand are a sample of all: a floor that all but surely k items reach is
+taken from them. What reaches it is noted, and every time twice as many items have passed, the floor is raised
+to the k-th best that was noted. Whose floor was too high after all is served alone.
 
 The answer does not depend on blocks, threads or the matrix product's order of summing. A score is the inner
 product of two float32 vectors in float64, rounded once to float32; the product of `products.py` only finds
@@ -24,11 +25,11 @@ from threadpoolctl import threadpool_limits
 
 from models.recommender.base import Bools, Floats, Ints, Longs
 from models.recommender.products import BFloat16, Float32, Product, has_bfloat16, longest
-from models.recommender.race import Race, Scratch, first_items, numbered
+from models.recommender.race import FIRST, Race, Scratch, first_items, numbered
 from models.recommender.rules import Excluded
 
 # Users of a block, and items whose scores with them stay in the cache.
-MOST_USERS, TILE = 1024, 1024
+MOST_USERS, TILE = 512, 1024
 # Scores of the first items: 32 MiB of float32 a thread, whatever the length of lists.
 SCORES_BUDGET = 1 << 23
 # Users whose candidates are scored again at once: their vectors stay in the cache.
@@ -53,14 +54,13 @@ class InnerProduct:
     """Item vectors, ready to be asked. `allowed` (items,) hides items from everybody."""
 
     def __init__(self, items: Floats, allowed: Bools | None = None) -> None:
-        table = np.ascontiguousarray(items, np.float32)
-        # Place → id, the last entry for no place; id → place. None: they are the same.
-        self._named: Ints | None = None
-        self._place: Longs | None = None
-        if allowed is not None:
-            self._named = np.append(np.flatnonzero(allowed), -1).astype(np.int32)
-            self._place = np.where(allowed, np.cumsum(allowed) - 1, -1)
-            table = table[allowed]
+        # Place → id; id → place, or -1.
+        self._id: Longs = np.arange(len(items)) if allowed is None else np.flatnonzero(allowed)
+        if len(self._id) > FIRST:
+            self._id = np.random.default_rng(0).permutation(self._id)
+        self._place: Longs = np.full(len(items), -1)
+        self._place[self._id] = np.arange(len(self._id))
+        table = np.ascontiguousarray(items[self._id], np.float32)
         self.count = len(table)
         self._norm = longest(table)
         if not np.isfinite(self._norm):
@@ -118,7 +118,7 @@ class InnerProduct:
         if seen is None:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
         row, item = seen.pairs(np.arange(low, high))
-        place = item.astype(np.int64) if self._place is None else self._place[item]
+        place = self._place[item]
         kept = place >= 0
         order = np.argsort(place[kept])
         return place[kept][order], row[kept][order]
@@ -150,10 +150,8 @@ class InnerProduct:
             mine = users[user : user + 1]
             scores = self._table @ mine[0]
             scores[hidden[0][hidden[1] == user]] = -np.inf
-            item = _near_best(scores, k, float(race.margin[user]), bool(mine.any()))
+            item = self._near_best(scores, k, float(race.margin[user]), bool(mine.any()))
             found[user], values[user] = self._ranked(mine, np.zeros(len(item), np.int64), item, k)
-        if self._named is not None:
-            found = self._named[found]
         return Best(low, found, values)
 
     def _raced(
@@ -175,7 +173,7 @@ class InnerProduct:
                 mine = slice(*np.searchsorted(place, (low, high)))
                 out = row[mine], place[mine] - low
                 if low == 0:
-                    race.first_floor(tile, out)
+                    race.first_floor(tile, out, self.count)
                 race.note(tile, low, out)
                 if race.gave_up:
                     return race
@@ -183,10 +181,11 @@ class InnerProduct:
                 del tile
             race.raise_floor()
             start, stop = stop, min(2 * stop, self.count)
+        race.leave(race.hoped)
         return race
 
     def _ranked(self, users: Floats, row: Longs, item: Longs, k: int) -> tuple[Ints, Floats]:
-        """The best k candidates of each user; `row` ascends."""
+        """Ids and scores of the best k candidates of each user; `item` are their places, `row` ascends."""
         counts = np.bincount(row, minlength=len(users))
         width = max(k, int(counts.max(initial=0)))
         places = np.zeros((len(users), width), np.int64)
@@ -196,29 +195,31 @@ class InnerProduct:
             some = slice(low, low + RESCORED)
             vectors = self._table.take(places[some], axis=0).astype(np.float64)
             scores[some] = np.einsum("ukd,ud->uk", vectors, users[some].astype(np.float64))
-        keys = _keys(scores, places)
+        keys = _keys(scores, self._id[places])
         keys[np.arange(width) >= counts[:, None]] = NOBODY
         keys.sort(axis=1)
         return _unpacked(keys[:, :k])
 
+    def _near_best(self, scores: Floats, k: int, margin: float, any_taste: bool) -> Longs:
+        """Places of all items of one user that may belong to the list."""
+        there = np.flatnonzero(scores > -np.inf)
+        if len(there) <= k:
+            return there
+        if not any_taste:
+            first: Longs = there[np.argpartition(self._id[there], k - 1)[:k]]
+            return first
+        mine = scores[there]
+        last = np.partition(mine, len(mine) - k)[len(mine) - k]
+        near: Longs = there[mine >= last - 2 * margin]
+        return near
 
-def _near_best(scores: Floats, k: int, margin: float, any_taste: bool) -> Longs:
-    """Places of all items of one user that may belong to the list."""
-    there = np.flatnonzero(scores > -np.inf)
-    if len(there) <= k or not any_taste:
-        return there[:k]
-    mine = scores[there]
-    last = np.partition(mine, len(mine) - k)[len(mine) - k]
-    near: Longs = there[mine >= last - 2 * margin]
-    return near
 
-
-def _keys(scores: Floats, places: Longs) -> NDArray[np.uint64]:
-    """Ascending keys are scores descending, then places ascending."""
+def _keys(scores: Floats, ids: Longs) -> NDArray[np.uint64]:
+    """Ascending keys are scores descending, then ids ascending."""
     # Adding zero makes one zero of two.
     bits = (scores + np.float32(0)).view(np.uint32)
     rising = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
-    return ((~rising).astype(np.uint64) << np.uint64(32)) | places.astype(np.uint64)
+    return ((~rising).astype(np.uint64) << np.uint64(32)) | ids.astype(np.uint64)
 
 
 def _unpacked(keys: NDArray[np.uint64]) -> tuple[Ints, Floats]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import poisson
 
 from models.recommender import scan
 from models.recommender.base import Bools, Doubles, Floats, Ints, Longs
@@ -11,6 +12,8 @@ from models.recommender.products import Product, Tile
 
 # Items that the first floor is taken from, at least, and for every place of a list; under one maximum.
 FIRST, FIRST_PLACES, GROUP = 4096, 32, 8
+# How often a first floor may be too high for a user.
+UNLUCKY = 1e-4
 # Room for candidates, for every place; more means countless equals.
 SPARE = 16
 LEAST = np.finfo(np.float32).min
@@ -39,14 +42,15 @@ class Scratch:
 class Race:
     """Candidates of users (margin: (users,), by how much the product may be wrong).
 
-    floor (users,): what a score must reach. left: who takes no part (any more). gave_up: the product is too
-    coarse for these users.
+    floor (users,): what a score must reach. hoped (users,): whose floor is not yet known to be low enough.
+    left: who takes no part (any more). gave_up: the product is too coarse for these users.
     """
 
     def __init__(self, product: Product, margin: Doubles, k: int, scratch: Scratch) -> None:
         n = len(margin)
         self.product, self.margin, self.k = product, margin, k
         self.floor = np.full(n, LEAST)
+        self.hoped: Bools = np.zeros(n, np.bool_)
         self.left: Bools = np.zeros(n, np.bool_)
         self.gave_up = False
         self._score, self._item = scratch.scores(n, product.kind), scratch.item[:n]
@@ -58,25 +62,34 @@ class Race:
         self.left |= who
         self.floor[who] = np.inf
 
-    def first_floor(self, tile: Tile, hidden: tuple[Longs, Longs]) -> None:
-        """From the first items' scores (users, items); hidden: (user, column) of what may not be listed."""
+    def first_floor(self, tile: Tile, hidden: tuple[Longs, Longs], of: int) -> None:
+        """From the scores of the first items (users, items), a random sample `of` so many; hidden: (user,
+        column) of what may not be listed.
+
+        How many of the sample belong to a list is close to Poisson; a floor that more of them reach is too
+        high for one user in `1 / UNLUCKY`.
+        """
         users, items = tile.shape
         grouped = items >= FIRST_PLACES * self.k and items % GROUP == 0
         best = np.empty((users, items // GROUP if grouped else items), tile.dtype)
         scan.maxima(tile, hidden, self.product.least, best)
-        self._raise_to_kth(best)
+        enough = 1 + int(poisson.isf(UNLUCKY, self.k * items / of))
+        self._raise_to(min(enough, self.k), best)
+        if enough < self.k:
+            self.hoped[:] = self.floor > LEAST
 
     def raise_floor(self) -> None:
         """To the k-th best so far, less what rounding could have changed."""
-        self._raise_to_kth(self._score[:, : self._filled.max(initial=0)])
+        self._raise_to(self.k, self._score[:, : self._filled.max(initial=0)])
 
-    def _raise_to_kth(self, scores: Tile) -> None:
+    def _raise_to(self, place: int, scores: Tile) -> None:
         width = scores.shape[1]
-        if width < self.k:
+        if width < place:
             return
-        last = np.partition(scores, width - self.k, axis=1)[:, width - self.k]
+        last = np.partition(scores, width - place, axis=1)[:, width - place]
         lower = (self.product.surely(last) - 2 * self.margin).astype(np.float32)
         lower = np.nextafter(lower, np.float32(-np.inf))
+        self.hoped &= lower < self.floor
         np.maximum(self.floor, lower, out=self.floor, where=lower > self.floor)
 
     def note(self, tile: Tile, start: int, hidden: tuple[Longs, Longs]) -> None:

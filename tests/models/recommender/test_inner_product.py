@@ -248,3 +248,12 @@ def test_groups_give_their_largest_without_what_is_hidden(seed: int, groups: int
     scan.maxima(tile, np.nonzero(barred), np.float32(-np.inf), best)
     wanted = np.where(barred, -np.inf, tile).reshape(6, 4, groups).max(axis=1)
     np.testing.assert_array_equal(best, wanted)
+
+
+def test_who_is_promised_too_much_by_the_first_items_is_served_all_the_same() -> None:
+    users, table, _ = drawn(40, 20_000, 8, seed=14)
+    first = np.random.default_rng(0).permutation(20_000)[:30]
+    # All that half of the users like stands among the first: no other item comes near.
+    users[:20, 0], table[:, 0] = 1, 0
+    table[first, 0] = 50
+    same(InnerProduct(table).best(users, 40), naive(users, table, 40, [[]] * 40))
