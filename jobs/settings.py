@@ -116,6 +116,11 @@ class Settings(BaseSettings):
         default="process", description="where lists are made: in the step's process, or in Spark's executors"
     )
     languages: list[str] = ["en", "zh"]
+    markets: dict[str, list[str]] = Field(
+        default={"en": ["eu", "us"], "zh": ["cn"]},
+        description="language → markets whose rules hold for its copy",
+    )
+    competitors: list[str] = Field(default_factory=list, description="names that copy never says")
     writer_steps: int = Field(default=400, ge=1, description="training steps of the writer, per night")
     writer_batch: int = Field(default=64, ge=1)
     review_limit: int = Field(default=200, ge=0, description="texts a night that people are asked to look at")

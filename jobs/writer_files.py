@@ -12,7 +12,7 @@ from jobs.errors import BadInput
 from jobs.lake.store import Store
 from jobs.night import Night
 from models.writer.facts import Lexicon, read_facts
-from models.writer.rules import LANGUAGES, load_rules
+from models.writer.rules import LANGUAGES, Rules, digest, load_rules
 from models.writer.verify import Verifier
 from models.writer.writer import FILES, Writer
 
@@ -26,9 +26,24 @@ def languages(night: Night) -> list[str]:
         if language not in LANGUAGES:
             raise BadInput(
                 f"setting 'languages': there are no rules for '{language}'; use {', '.join(LANGUAGES)}, "
-                f"or add models/writer/rules/{language}.toml and its templates"
+                "or add rules and templates in that language (models/writer/rules, models/writer/template.py)"
             )
     return list(dict.fromkeys(night.settings.languages))
+
+
+def rules(night: Night) -> dict[str, Rules]:
+    """The rules in force for every language to write; `BadInput` where the settings name none."""
+    s = night.settings
+    for language in s.markets:
+        if language not in LANGUAGES:
+            raise BadInput(f"setting 'markets': '{language}' is no language of {', '.join(LANGUAGES)}")
+    found = {}
+    for language in languages(night):
+        try:
+            found[language] = load_rules(language, s.markets.get(language, ()), s.competitors)
+        except ValueError as error:
+            raise BadInput(f"settings 'markets' and 'competitors': {error}") from error
+    return found
 
 
 def rows(night: Night, columns: tuple[str, ...] = FACTS) -> Iterator[dict[str, Any]]:
@@ -40,8 +55,8 @@ def rows(night: Night, columns: tuple[str, ...] = FACTS) -> Iterator[dict[str, A
 def verifiers(night: Night) -> dict[str, Verifier]:
     """One verifier per language, each with the lexicon of the whole shop as of the date."""
     return {
-        language: Verifier(language, Lexicon.build(read_facts(language, row) for row in rows(night)))
-        for language in languages(night)
+        language: Verifier(language, Lexicon.build(read_facts(language, row) for row in rows(night)), found)
+        for language, found in rules(night).items()
     }
 
 
@@ -65,12 +80,11 @@ def load(store: Store, where: str) -> Writer | None:
 def code_hash() -> str:
     """Hash of the code and rules that decide what is written: a change of a constant is a new version."""
     folder = Path(__file__).resolve().parent.parent / "models" / "writer"
-    digest = hashlib.sha256()
+    found = hashlib.sha256()
     for file in [folder.parent / "backend.py", *sorted(folder.glob("*.py"))]:
-        digest.update(file.name.encode() + b"\0" + file.read_bytes())
-    for language in LANGUAGES:
-        digest.update(load_rules(language).digest.encode())
-    return digest.hexdigest()
+        found.update(file.name.encode() + b"\0" + file.read_bytes())
+    found.update(digest().encode())
+    return found.hexdigest()
 
 
 def share(key: str) -> float:

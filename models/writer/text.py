@@ -16,14 +16,24 @@ from itertools import pairwise
 
 Number = tuple[str, str]  # canonical value, canonical unit or ""
 
+# Longer strings are read anew: remembered, prose of a large catalogue would fill the memory.
+MAX_REMEMBERED = 300
+
 HAN = "\u2e80-\u2fdf\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 _IS_HAN = re.compile(f"[{HAN}]")
 _UNIT = re.compile(rf"[{HAN}]|\d+(?:,\d{{3}})+(?:\.\d+)?|\d+\.\d+|(?:(?![{HAN}])\w)+")
-# Zero-width and bidirectional marks would hide a banned phrase from a pattern.
-_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+# Marks that nobody sees would hide a banned phrase from a pattern, turn the page around it (bidirectional
+# controls) or carry a hidden message (tag characters). Two of them join letters and emoji, and may be shown.
+_JOINERS = "\u200c\u200d"
+_HIDDEN = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f"
+    "\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e007f"
+)
+HIDDEN = re.compile(f"[{_HIDDEN}]")
+_INVISIBLE = re.compile(f"[{_HIDDEN}{_JOINERS}\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _BETWEEN_HAN = re.compile(f"(?<=[{HAN}])[ \\t]+(?=[{HAN}])")
 _SENTENCE_END = re.compile(
-    "(?<=[.!?])[\"'\u201d\u2019)]*\\s+|(?<=[\u3002\uff01\uff1f])[\u201d\u2019\u300d]*\\s*|\\n\\s*"
+    "(?<=[.!?])(?<!\\bno\\.)(?<!\\bNo\\.)[\"'\u201d\u2019)]*\\s+|(?<=[\u3002\uff01\uff1f])[\u201d\u2019\u300d]*\\s*|\\n\\s*"
 )
 
 _SI = {
@@ -91,8 +101,8 @@ def normalise(text: str) -> str:
 
 
 def clean_string(text: str) -> str:
-    """The same text that any encoder takes: no lone surrogates, no control characters, single spaces."""
-    text = text.encode("utf-8", "ignore").decode("utf-8")
+    """The same text that any encoder takes: no surrogates, control or hidden characters, single spaces."""
+    text = HIDDEN.sub("", text.encode("utf-8", "ignore").decode("utf-8"))
     text = "".join(c if unicodedata.category(c) not in ("Cc", "Cn", "Co") else " " for c in text)
     return re.sub(r"\s+", " ", text).strip()
 
@@ -121,7 +131,7 @@ def _units_of(text: str) -> tuple[str, ...]:
 
 def units(text: str) -> tuple[str, ...]:
     """The text's units in order; see the module's docstring."""
-    return _units_of(text)
+    return _units_of(text) if len(text) <= MAX_REMEMBERED else _units_of.__wrapped__(text)
 
 
 def sentences(text: str) -> list[str]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from models.writer.facts import Evidence, Facts, Lexicon, parts
+from models.writer.proof import proves
 from models.writer.rules import Rules, load_rules
-from models.writer.text import is_han, is_latin, normalise, numbers, units
+from models.writer.text import HIDDEN, is_han, is_latin, normalise, numbers, units
 
 # Characters; a listing of all that a template shows stays under the upper bound.
 LENGTH = {"en": (10, 1200), "zh": (4, 800)}
@@ -26,6 +27,9 @@ REPEAT = {"en": 4, "zh": 6}
 _CLAUSE_END = re.compile(r"[,;:!?\u3002\u3001](?!\d)|\.(?=\s|$)")
 _TWICE = re.compile(r"(?<![^\W_])([^\W\d_]{2,}) \1(?![^\W_])")
 _LEFTOVER = re.compile("[\u27e6\u27e7\ufffd]|<unk>|\\[unk\\]")
+# A Cyrillic letter inside a Latin word is there to get past a rule ("сures").
+_MIXED = re.compile(r"[a-z][а-я]|[а-я][a-z]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 # What a program prints for a missing value; a bread may be called so.
 _MISSING = re.compile(r"\b(?:undefined|nan|null)\b")
 
@@ -56,12 +60,14 @@ class Brief:
 
     `rejected`: texts that a person does not want to read of this product again, as `normalise` gives them.
     `unfit`: what was left out of `shown`, and why. It quotes nothing: those strings are nobody's to repeat.
+    `masked`: phrases that no text may hold, for decoding to leave out.
     """
 
     shown: Facts
     evidence: Evidence
     rejected: frozenset[str] = frozenset()
     unfit: tuple[str, ...] = ()
+    masked: tuple[str, ...] = ()
 
     @property
     def silent(self) -> str:
@@ -137,12 +143,15 @@ def covers(text: tuple[str, ...], value: str) -> bool:
 
 
 class Verifier:
-    """Judges texts of one language against the rules, a product's facts and the shop's lexicon."""
+    """Judges texts of one language against the rules, a product's facts and the shop's lexicon.
 
-    def __init__(self, language: str, lexicon: Lexicon) -> None:
+    `rules`: those of the markets in force; by default those of the language's usual markets.
+    """
+
+    def __init__(self, language: str, lexicon: Lexicon, rules: Rules | None = None) -> None:
         self.language = language
         self.lexicon = lexicon
-        self.rules: Rules = load_rules(language)
+        self.rules = rules or load_rules(language)
         self._known: dict[tuple[str, int], str] = {}
 
     def brief(self, facts: Facts, rejected: frozenset[str] = frozenset()) -> Brief:
@@ -163,7 +172,7 @@ class Verifier:
             attributes=tuple(pair for pair in facts.attributes if fit("attributes", *pair)),
         )
         told = (what if n == 1 else f"{what} ({n} times)" for what, n in sorted(unfit.items()))
-        return Brief(shown, Evidence(facts), rejected, tuple(told))
+        return Brief(shown, Evidence(facts), rejected, tuple(told), self.rules.banned)
 
     def unfit(self, text: str, chars: int = MAX_VALUE_CHARS) -> str:
         """Why a string cannot be printed as a name or a value, or "" where it can.
@@ -181,7 +190,7 @@ class Verifier:
 
     def _unfit(self, text: str, words: int) -> str:
         plain = normalise(text)
-        if _LEFTOVER.search(plain) or not any(c.isalnum() for c in plain):
+        if _LEFTOVER.search(plain) or _MIXED.search(plain) or not any(c.isalnum() for c in plain):
             return "not readable"
         if sum(not is_han(u) for u in units(text)) > words:
             return f"over {words} words"
@@ -192,9 +201,9 @@ class Verifier:
     def _broken(self, plain: str, evidence: Evidence, check: str) -> str:
         for rule in self.rules.rules:
             if rule.check == check:
-                for match in rule.matches(plain):
-                    if rule.severity == "banned" or not evidence.says(units(match)):
-                        return f"'{match.strip()}' ({rule.id})"
+                for match in rule.find(plain):
+                    if rule.severity == "banned" or not proves(evidence, plain, match.start(), match.end()):
+                        return f"'{match[0].strip()}' ({rule.id})"
         return ""
 
     def verify(self, text: str, brief: Brief) -> Verdict:
@@ -214,6 +223,8 @@ class Verifier:
         return self._broken(normalise(text), brief.evidence, "contacts")
 
     def markup(self, text: str, brief: Brief) -> str:
+        if HIDDEN.search(text) or _CONTROL.search(text):
+            return "a character that nobody sees"
         return self._broken(normalise(text), brief.evidence, "markup")
 
     def placeholders(self, text: str, brief: Brief) -> str:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from models.writer.clean import Plan, Source, restore, slot_values, source
 from models.writer.contexts import Contexts
-from models.writer.rules import LANGUAGES, load_rules
 from models.writer.tokenizer import BEGIN, PAD, Tokenizer
 from models.writer.verify import Brief
 
@@ -83,7 +82,7 @@ class Writer:
 
         if not briefs:
             return []
-        phrases = self._banned(briefs[0].shown.language)
+        phrases = self._banned(briefs[0].masked)
         sources = [self.ask(b) for b in briefs]
         lengths = [len(encode_source(s, self.tokenizer)) for s in sources]
         texts: list[list[str]] = [[] for _ in briefs]
@@ -129,11 +128,10 @@ class Writer:
         words[list(self._specials.values())] = False
         return words
 
-    def _banned(self, language: str) -> list[list[int]]:
+    def _banned(self, phrases: Iterable[str]) -> list[list[int]]:
         """Banned phrases as the tokenizer cuts them: at the start of a text, and behind a space."""
-        assert language in LANGUAGES
         found = {}
-        for phrase in load_rules(language).phrases():
+        for phrase in phrases:
             for form in (phrase, phrase.capitalize(), f" {phrase}", f" {phrase.capitalize()}"):
                 ids = self.tokenizer.encode(form)
                 if not any(i in self.tokenizer.byte_ids for i in ids):

@@ -7,6 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.writer.clean import Marks, Plan, delexicalise, make_pair, make_plan, restore, source
+from models.writer.rules import load_rules
+from models.writer.text import is_han, units
+from models.writer.verify import Verifier
+from tests.models.writer.rule_examples import BREAKS
 from tests.models.writer.shop import LANGUAGES, ROWS, brief, facts, judge
 
 FORMS = [
@@ -71,6 +75,41 @@ def test_an_unsupported_sentence_is_not_learnt(sentence: str, check: str) -> Non
     assert pair is not None
     assert pair.text == "A red mug by Lumo. Made of stoneware."
     assert marks.dropped == {check: 1}
+
+
+KEPT = {"en": "A red mug by Lumo, made of stoneware.", "zh": "Lumo马克杯，炻瓷材质，红色外观。"}
+TAUGHT = [
+    (language, market, rule.id, text)
+    for language, market in (("en", "eu"), ("en", "us"), ("zh", "cn"))
+    for rule in load_rules(language, [market]).rules
+    for text in BREAKS[rule.id]
+    # A sentence in the other language is refused for its language: here the rule is asked.
+    if any(map(is_han, units(text))) == (language == "zh") or rule.check != "claims"
+]
+
+
+@pytest.mark.parametrize(("language", "market", "name", "text"), TAUGHT)
+def test_what_a_market_bans_teaches_nothing(language: str, market: str, name: str, text: str) -> None:
+    """The pair is the one that the text gives without the sentence: same source, same target."""
+    verifier = Verifier(language, judge(language).lexicon, load_rules(language, [market]))
+    clean = make_pair(facts(language), KEPT[language], verifier, Marks())
+    space, stop = (" ", ".") if language == "en" else ("", "。")
+    assert clean is not None
+    found = make_pair(facts(language), f"{KEPT[language]}{space}{text}{stop}", verifier, Marks())
+    assert found in (clean, None)
+
+
+def test_a_market_that_does_not_ban_it_lets_it_be_learnt() -> None:
+    row = ROWS[0] | {"attributes_en": json.dumps({"colour": "red", "clay": "carbon neutral clay"})}
+    text = "A red mug by Lumo, made of carbon neutral clay."
+    kept = {
+        market: make_pair(
+            facts("en", row), text, Verifier("en", judge("en").lexicon, load_rules("en", [market])), Marks()
+        )
+        for market in ("eu", "us")
+    }
+    assert kept["eu"] is None
+    assert kept["us"] is not None
 
 
 def test_a_text_with_nothing_left_is_refused() -> None:

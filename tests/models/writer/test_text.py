@@ -56,3 +56,42 @@ def test_a_clean_string_can_be_stored(text: str) -> None:
     cleaned = clean_string(text)
     cleaned.encode()
     assert cleaned == clean_string(cleaned)
+
+
+def test_a_number_stays_with_its_no() -> None:
+    assert sentences("Our No. 1 mug. Passport no. AB1") == ["Our No. 1 mug. ", "Passport no. AB1"]
+
+
+HIDDEN = [
+    "\u200b",
+    "\u202e",
+    "\u2066",
+    "\u00ad",
+    "\ufeff",
+    "\u061c",
+    "\u3164",
+    "\u180e",
+    "\U000e0041",
+    "\u034f",
+]
+
+
+@pytest.mark.parametrize("mark", HIDDEN)
+def test_what_nobody_sees_neither_hides_a_word_nor_is_kept(mark: str) -> None:
+    assert normalise(f"be{mark}st") == "best"
+    assert normalise(f"最{mark}好") == "最好"
+    assert clean_string(f"be{mark}st") == "best"
+
+
+def test_joiners_and_emoji_stay_as_they_are() -> None:
+    family = "👨\u200d👩\u200d👧 ❤\ufe0f"
+    assert clean_string(family) == family
+    assert normalise("be\u200dst") == "best"
+
+
+def test_no_string_is_remembered_that_is_long() -> None:
+    from models.writer import text
+
+    before = text._units_of.cache_info().currsize
+    assert units("word " * 2000) == ("word",) * 2000
+    assert text._units_of.cache_info().currsize == before
