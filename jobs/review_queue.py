@@ -21,7 +21,6 @@ from jobs.lake.registry import BY_NAME
 from jobs.night import Night
 from jobs.review_risk import RISKS, SAMPLED, Lengths, Reason, kind, reasons
 from jobs.reviews import Reviews
-from models.writer.rules import load_rules
 
 TABLE = "review_queue"
 COPY = "product_descriptions"
@@ -104,7 +103,7 @@ def items(night: Night) -> Iterator[Item]:
     """Every text of the night with what speaks for a look; what a person has settled is left out."""
     reviews = Reviews.as_of(night)
     lengths, versions = _lengths(night), _versions(night)
-    rules = {language: load_rules(language) for language in files.languages(night)}
+    rules = files.rules(night)
     for batch in night.batches(COPY):
         for row in batch.to_pylist():
             found = reasons(row, rules[row["language"]], versions, lengths.get(kind(row)))

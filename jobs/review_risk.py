@@ -106,9 +106,8 @@ def _machine(rules: Rules, row: Mapping[str, Any], failed: Mapping[str, Any]) ->
 
 def _qualified(rules: Rules, text: str) -> list[Reason]:
     """Claims that need proof: the attributes make them, a person should know whether they are so."""
-    plain = normalise(text)
-    return [
-        Reason("medium", f"qualified claim '{match.strip()}' ({rule.id})")
-        for rule in rules.rules
-        if rule.severity == "qualified" and (match := next(rule.matches(plain), ""))
-    ]
+    plain, found = normalise(text), dict[str, list[str]]()
+    for rule in rules.rules:
+        if rule.severity == "qualified" and (match := next(rule.matches(plain), "")):
+            found.setdefault(match.strip(), []).append(rule.id)  # two markets may ask for the same proof
+    return [Reason("medium", f"qualified claim '{said}' ({', '.join(ids)})") for said, ids in found.items()]

@@ -199,7 +199,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "review_queue": {
         "rank": 1,
         "risk": "high",
-        "reasons": "[\"a person's text fails claims: '最好' (zh-superlative)\"]",
+        "reasons": "[\"a person's text fails claims: '最好' (cn-superlative)\"]",
         "product_id": "p1",
         "language": "zh",
         "channel": "description",

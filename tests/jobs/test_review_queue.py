@@ -65,7 +65,7 @@ def lake(tmp_path):
     ("row", "risk", "why"),
     [
         (
-            human(1, {"claims": "'the best' (en-superlative)"}),
+            human(1, {"claims": "'the best' (eu-superlative)"}),
             "high",
             "a person's text fails claims: 'the best'",
         ),
@@ -80,7 +80,11 @@ def lake(tmp_path):
         (copy(1, tier="template", model_version=None), "low", "a template wrote it"),
         (copy(1, tier="refused", text=None, checks='{"facts": "none"}'), "medium", "nothing is published"),
         (copy(1, checks='{"rejected": "y"}'), "medium", "written after a person rejected another text"),
-        (copy(1, text="A recycled mug."), "medium", "qualified claim 'recycled' (en-material-claim)"),
+        (
+            copy(1, text="A recycled mug."),
+            "medium",
+            "qualified claim 'recycled' (eu-material-claim, us-material-claim)",
+        ),
         (copy(1, text="A red mug.", model_version="v2"), "low", "first night of model v2"),
     ],
 )

@@ -218,7 +218,7 @@ def test_lines_are_those_of_the_file_where_cells_hold_line_breaks(tmp_path: Path
         ({"verdict": "accept", "ds": "10 Jan"}, "ds '10 Jan'"),
         ({"verdict": "edit", "new_text": "x" * 4001}, "new_text has 4001 characters: shorten it to 4000"),
         ({"verdict": "edit", "new_text": "A red\x07 mug."}, "control character U+0007"),
-        ({"verdict": "edit", "new_text": "The best mug."}, "'the best', which is banned (en-superlative)"),
+        ({"verdict": "edit", "new_text": "The best mug."}, "'the best', which is banned (eu-superlative)"),
         ({"verdict": "edit", "new_text": "A mug, www.shop.com"}, "which is banned (any-url)"),
         ({"verdict": "edit", "new_text": "一只好看的红色马克杯。"}, "not English: the row's language is en"),
     ],
