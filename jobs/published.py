@@ -22,6 +22,7 @@ class Published:
     """The tables as one look at the catalog finds them."""
 
     def __init__(self, settings: Settings) -> None:
+        self.settings = settings
         self.store = Store.of(settings)
         self.catalog = LakeCatalog(settings, self.store)
         self._pointers = self.catalog.pointers()

@@ -15,8 +15,9 @@ from jobs.published import Published
 from jobs.review_risk import text_reasons
 from jobs.review_sheet import Line
 from jobs.reviews import VERDICTS, Decision, Key
-from jobs.writer_files import FACTS
+from jobs.writer_files import FACTS, rules_of
 from models.writer.facts import Lexicon, read_facts
+from models.writer.rules import Rules
 from models.writer.text import normalise
 from models.writer.verify import Verifier
 
@@ -45,22 +46,25 @@ class Day:
     """One published date: its copy and its queue by key, its products, and judges that know all of them."""
 
     ds: date
+    rules: Mapping[str, Rules]
     copy: Mapping[Key, Row]
     queue: Mapping[Key, Row]
     products: Mapping[str, Row]
     _judges: dict[str, Verifier] = field(default_factory=dict)
 
     @staticmethod
-    def read(published: Published, ds: date, wanted: set[Key]) -> Day:
+    def read(published: Published, ds: date, wanted: set[Key], rules: Mapping[str, Rules]) -> Day:
         copy, queue = (
             {key(r): r for r in published.rows(table, ds) if key(r) in wanted} for table in (COPY, QUEUE)
         )
-        return Day(ds, copy, queue, {r["product_id"]: r for r in published.rows("products", ds, FACTS)})
+        return Day(
+            ds, rules, copy, queue, {r["product_id"]: r for r in published.rows("products", ds, FACTS)}
+        )
 
     def verifier(self, language: str) -> Verifier:
         if language not in self._judges:
             lexicon = Lexicon.build(read_facts(language, row) for row in self.products.values())
-            self._judges[language] = Verifier(language, lexicon)
+            self._judges[language] = Verifier(language, lexicon, self.rules.get(language))
         return self._judges[language]
 
 
@@ -79,6 +83,7 @@ class _Judge:
         self.known_days = set(published.days(COPY))
         self.seen: dict[tuple[date, Key], int] = {}
         self.days: dict[date, Day] = {}
+        self.rules = rules_of(published.settings)
 
     @cached_property
     def judged(self) -> Judged:
@@ -139,7 +144,7 @@ class _Judge:
     def _day(self, ds: date) -> Day:
         if ds not in self.days:
             wanted = {key({k: v.strip() for k, v in line.cells.items()}) for line in self.lines}
-            self.days[ds] = Day.read(self.published, ds, wanted)
+            self.days[ds] = Day.read(self.published, ds, wanted, self.rules)
         return self.days[ds]
 
     def _agree(self, verdict: str, new_text: str, row: Row) -> None:

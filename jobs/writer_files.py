@@ -11,6 +11,7 @@ from typing import Any
 from jobs.errors import BadInput
 from jobs.lake.store import Store
 from jobs.night import Night
+from jobs.settings import Settings
 from models.writer.facts import Lexicon, read_facts
 from models.writer.rules import LANGUAGES, Rules, digest, load_rules
 from models.writer.verify import Verifier
@@ -20,27 +21,32 @@ MODEL = "writer"
 FACTS = ("product_id", "title_en", "title_zh", "category", "brand", "attributes_en", "attributes_zh")
 
 
-def languages(night: Night) -> list[str]:
+def languages(settings: Settings) -> list[str]:
     """The languages to write; `BadInput` for one that has no rules."""
-    for language in night.settings.languages:
+    for language in settings.languages:
         if language not in LANGUAGES:
             raise BadInput(
                 f"setting 'languages': there are no rules for '{language}'; use {', '.join(LANGUAGES)}, "
                 "or add rules and templates in that language (models/writer/rules, models/writer/template.py)"
             )
-    return list(dict.fromkeys(night.settings.languages))
+    return list(dict.fromkeys(settings.languages))
 
 
 def rules(night: Night) -> dict[str, Rules]:
     """The rules in force for every language to write; `BadInput` where the settings name none."""
-    s = night.settings
-    for language in s.markets:
+    return rules_of(night.settings)
+
+
+def rules_of(settings: Settings) -> dict[str, Rules]:
+    """As `rules`, for a command that is no step of a night."""
+    for language in settings.markets:
         if language not in LANGUAGES:
             raise BadInput(f"setting 'markets': '{language}' is no language of {', '.join(LANGUAGES)}")
     found = {}
-    for language in languages(night):
+    for language in languages(settings):
         try:
-            found[language] = load_rules(language, s.markets.get(language, ()), s.competitors)
+            markets = settings.markets.get(language, ())
+            found[language] = load_rules(language, markets, settings.competitors)
         except ValueError as error:
             raise BadInput(f"settings 'markets' and 'competitors': {error}") from error
     return found

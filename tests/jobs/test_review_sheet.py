@@ -235,6 +235,14 @@ def test_a_bad_row_is_named_and_nothing_is_imported(read_only, changes: dict[str
     assert files(read_only) == {}
 
 
+def test_the_shops_own_rules_hold_for_edits(read_only) -> None:
+    strict = read_only.settings.model_copy(update={"competitors": ["Mugworld"]})
+    sheet = filled(read_only, verdict="edit", new_text="A red stoneware mug, unlike Mugworld's.")
+    with pytest.raises(BadInput, match="'mugworld', which is banned"):
+        import_(strict, sheet, "", None, False)
+    assert files(read_only) == {}
+
+
 def test_one_bad_row_keeps_the_good_ones_out_and_each_bad_one_is_told(read_only) -> None:
     rows = cells_of(read_only.sheet)
     rows[0] |= {"verdict": "accept"}

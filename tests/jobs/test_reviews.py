@@ -114,6 +114,13 @@ def test_a_rejected_text_gives_way_to_another_and_does_not_come_back(lake, store
     assert rows_of(night)[KEY]["text"] == seen[-1]
 
 
+def test_a_rejection_that_is_taken_back_lets_the_first_text_return(lake, store):
+    first = described(lake)[KEY]["text"]
+    add(store, [decision("reject", first), decision("accept", first, days=2)])
+    assert described(lake, DAY + timedelta(days=1))[KEY]["text"] != first
+    assert described(lake, DAY + timedelta(days=2))[KEY]["text"] == first
+
+
 def test_a_rejected_catalogue_text_is_written_anew_and_learnt_no_more(lake, store):
     text = described(lake, written=1.0)[KEY]["text"]
     add(store, [decision("reject", text)])
