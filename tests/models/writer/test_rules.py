@@ -170,7 +170,8 @@ def test_banned_phrases_of_the_markets_in_force_are_masked() -> None:
 )
 def test_a_long_text_is_read_in_a_moment(piece: str) -> None:
     """No pattern takes time in the square of the length: a shop's text may have 20,000 characters."""
-    text = normalise(piece * 20_000)[:20_000]
+    # Exemptions are looked for behind a match only.
+    text = normalise("eco-friendly 最好 cure " + piece * 20_000)[:20_000]
     start = time.process_time()
     for rule in ALL.values():
         list(rule.matches(text))
