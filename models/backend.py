@@ -36,7 +36,7 @@ class _Graph:
             specs = tf.nest.map_structure(
                 lambda a: tf.TensorSpec([None] * len(a.shape), keras.backend.standardize_dtype(a.dtype)), args
             )
-            self._traced = _graph(self._function, input_signature=specs)
+            self._traced = _graph(self._function, input_signature=specs, autograph=False)
         return self._traced(*args)
 
 

@@ -1,4 +1,4 @@
-"""Hypotheses of a batch of products and how they grow: pure `keras.ops`, fit for a graph and for a loop in it."""
+"""Hypotheses of a batch of products and how they grow: pure `keras.ops`, fit for a loop in a graph."""
 
 from __future__ import annotations
 
@@ -55,8 +55,10 @@ class Beams(NamedTuple):
         """
         beams, vocabulary = decoding.beams, ops.shape(logits)[-1]
         logits = ops.reshape(logits, (-1, beams, vocabulary))
-        over = ops.logical_and(ops.equal(time, decoding.max_length - 1), ops.arange(vocabulary) != END)
-        open_to = ops.where(ops.logical_or(barred, over), NEVER, logits)
+        # The last token of a text at full length is the end, whatever else is barred.
+        full = ops.equal(time, decoding.max_length - 1)
+        barred = ops.where(full, ops.arange(vocabulary) != END, barred)
+        open_to = ops.where(barred, NEVER, logits)
         if beams == 1:
             best, ids = ops.max(open_to, axis=-1, keepdims=True), ops.argmax(open_to, axis=-1, keepdims=True)
         else:
@@ -65,7 +67,7 @@ class Beams(NamedTuple):
         return self._kept(best, ops.cast(ids, "int32"), time, decoding)
 
     def _kept(self, best: Any, ids: Any, time: Any, decoding: Decoding) -> tuple[Beams, Any]:
-        """Of every product's continuations (products, beams, width), the best by score over length ** penalty."""
+        """The best of every product's continuations (products, beams, width)."""
         beams, width = decoding.beams, best.shape[-1]
         done = self.done[..., None]
         # What is done has one continuation: itself, at no cost.
@@ -79,7 +81,9 @@ class Beams(NamedTuple):
         parents = first + ops.cast(order // width, "int32")
         picked = parents * width + ops.cast(order % width, "int32")
         score, last = (ops.take(ops.reshape(part, (-1,)), picked, axis=0) for part in (total, ids))
-        was_done, length = (ops.take(ops.reshape(part, (-1,)), parents, axis=0) for part in (self.done, length))
+        was_done, length = (
+            ops.take(ops.reshape(part, (-1,)), parents, axis=0) for part in (self.done, length)
+        )
         tokens = ops.take(ops.reshape(self.tokens, (-1, decoding.max_length)), parents, axis=0)
         tokens = ops.where(ops.arange(decoding.max_length) == time, last[..., None], tokens)
         ended = ops.logical_or(ops.equal(last, END), score < NEVER / 2)

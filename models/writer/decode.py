@@ -2,8 +2,8 @@
 
 A graph runs `PLACES` steps of all hypotheses of a batch before it comes back. What has ended keeps its place
 at no further cost, compared by its log-probability over its length to the power `penalty`; a product whose
-hypotheses have all ended leaves the batch. Keys and values of earlier steps are closed, and never copied while
-the open ones fill.
+hypotheses have all ended leaves the batch. Keys and values of earlier steps are closed, and never copied
+while the open ones fill.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ __all__ = ["Constraints", "Decoder", "Decoding", "batches"]
 PLACES = 8 if keras.backend.backend() == "tensorflow" else 32
 # A batch shrinks by so many parts of itself.
 PARTS = 8 if keras.backend.backend() == "tensorflow" else 4
+
+
+USUAL = Decoding()
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class _Batch:
 class Decoder:
     """Keeps the compiled graphs of one model."""
 
-    def __init__(self, model: Transformer, decoding: Decoding = Decoding()) -> None:
+    def __init__(self, model: Transformer, decoding: Decoding = USUAL) -> None:
         self.model, self.decoding = model, decoding
         self._encode = compiled(self._memory)
         self._runs: dict[bool, Any] = {}
@@ -121,7 +124,7 @@ class Decoder:
         return opened, origin
 
     def _steps(self, clock: Any, texts: Any, opened: Any, origin: Any, fixed: Any) -> Any:
-        """Steps from `clock[0]` until `clock[1]`, or until all is done; the open caches begin at `clock[2]`."""
+        """Steps from `clock[0]` to `clock[1]`, or until all is done; the open caches begin at `clock[2]`."""
 
         def unfinished(time: Any, texts: Any, *_: Any) -> Any:
             return ops.logical_and(time < clock[1], ops.logical_not(ops.all(Beams(*texts).done)))

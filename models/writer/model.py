@@ -124,7 +124,7 @@ class Block(keras.layers.Layer):  # type: ignore[misc]
         return ops.concatenate([own.query.kernel, own.key.kernel, own.value.kernel], axis=1)
 
     def step(self, x: Any, fused: Any, caches: Caches, at: Any, seen: Any, memory: Any) -> tuple[Any, Cache]:
-        """One token per row: `x` (rows, width). Returns the rows' output and the open cache with the token in.
+        """One token per row: `x` (rows, width). Gives the rows' output and the open cache with the token in.
 
         `caches`: a closed and an open one, each keys and values (rows, heads, places, size); the open one is
         written at the flat places `at` (rows · heads, 1) and read where `seen` (places,) is true.
@@ -142,9 +142,19 @@ class Block(keras.layers.Layer):  # type: ignore[misc]
         mixed = ops.matmul(weight[..., :places], closed[1]) + ops.matmul(weight[..., places:], opened[1])
         x = x + self.attention.out(ops.reshape(mixed, (rows, heads * size)))
         assert self.cross is not None, "only a decoder block runs token by token"
-        wide = ops.reshape(self.norms[1](x), (ops.shape(memory[0])[0], -1, heads * size))
-        x = x + ops.reshape(self.cross.attend(wide, *memory), (rows, heads * size))
-        return x + self.feed(self.norms[2](x)), opened
+        return self._beyond(x, memory), opened
+
+    def _beyond(self, x: Any, memory: tuple[Any, Any, Any]) -> Any:
+        """Attention to the memory and feed-forward, for one token per row: `x` (rows, width)."""
+        far, (keys, values, mask) = self.cross, memory
+        assert far is not None, "only a decoder block runs token by token"
+        wide = ops.reshape(self.norms[1](x), (ops.shape(keys)[0], -1, far.heads * far.size))
+        # Not `attend`: in a graph it would copy the keys, transposed, in every step.
+        score = ops.einsum("bhqd,bhkd->bhqk", far.split(far.query(wide) * far.size**-0.5), keys)
+        mixed = ops.matmul(ops.softmax(ops.where(mask, score, NEVER), axis=-1), values)
+        mixed = ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (-1, far.heads * far.size))
+        x = x + far.out(mixed)
+        return x + self.feed(self.norms[2](x))
 
 
 def _written(cache: Any, new: Any, at: Any) -> Any:
@@ -279,9 +289,9 @@ class Transformer(keras.Model):  # type: ignore[misc]
     def step(
         self, token: Any, time: Any, weights: Any, caches: Sequence[Caches], at: Any, seen: Any, memory: Any
     ) -> tuple[Any, list[Cache]]:
-        """Logits (rows, vocabulary) after one more token (rows,) at `time`, and the open caches of `Block.step`.
+        """Logits (rows, vocabulary) after one more token (rows,) at `time`; the open caches of `Block.step`.
 
-        `weights`: the blocks' fused ones and the output matrix, of `step_weights`; `memory`: one for each block.
+        `weights`: of `step_weights`. `memory`: one for each block.
         """
         x = self.embed_target(token, time)
         fused, out = weights
