@@ -139,7 +139,10 @@ def ctranslate2(model: Transformer, sources: Sources, length: int, beams: int, t
 
     words = _words(model.config.vocabulary)
     with tempfile.TemporaryDirectory() as folder:
-        exported(model, sources.place[0], length, words).save(folder)
+        spec = exported(model, sources.place[0], length, words)
+        spec.validate()
+        spec.optimize(quantization=None)
+        spec.save(folder)
         translator = library.Translator(folder, device="cpu", compute_type="float32", intra_threads=threads)
     texts = [[words[i] for i in row] for row in sources.token]
     number = {word: i for i, word in enumerate(words)}

@@ -27,7 +27,8 @@ class _Graph:
     """A TensorFlow function that is traced once, at its first call, for every size."""
 
     def __init__(self, function: Any) -> None:
-        self._function, self._traced = function, None
+        self._function = function
+        self._traced: Any = None
 
     def __call__(self, *args: Any) -> Any:
         if self._traced is None:
