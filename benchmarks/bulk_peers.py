@@ -80,24 +80,23 @@ class KerasHub:
         for layer in self.encoder:
             x = layer(x, padding_mask=group > 0)
         memory, real = model.last[0](x), group > 0
-        caches = [
-            (ops.zeros((count, 2, self.length, c.heads, c.width // c.heads)), self._crossed(layer, memory))
-            for layer in self.decoder
-        ]
-        # A sampler repeats the caches for its beams; what else a step needs must be repeated here.
+        empty = (count, 2, self.length, c.heads, c.width // c.heads)
+        caches = [ops.zeros(empty) for _ in self.decoder]
+        # The sampler repeats these caches for its beams; what else a step needs is repeated here.
+        crosses = [ops.repeat(self._crossed(layer, memory), beams, axis=0) for layer in self.decoder]
         memory, real = ops.repeat(memory, beams, axis=0), ops.repeat(real, beams, axis=0)
         barred = ops.where(ops.arange(c.vocabulary) < 3, NEVER, 0.0)
 
         def following(prompt: Any, cache: Any, index: Any) -> tuple[Any, None, Any]:
             last = ops.slice(prompt, [0, index - 1], [prompt.shape[0], 1])
             x, kept = model.embed_target(last, index - 1), []
-            for layer, (own, cross) in zip(self.decoder, cache, strict=True):
-                x, own, cross = layer(
+            for layer, own, cross in zip(self.decoder, cache, crosses, strict=True):
+                x, own, _ = layer(
                     x, memory, encoder_padding_mask=real,
                     self_attention_cache=own, self_attention_cache_update_index=index - 1,
                     cross_attention_cache=cross,
                 )  # fmt: skip
-                kept.append((own, cross))
+                kept.append(own)
             return model.logits(x)[:, 0, :] + barred, None, kept
 
         prompt = ops.concatenate(
