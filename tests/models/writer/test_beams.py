@@ -61,7 +61,7 @@ def test_beams_are_those_of_a_naive_search(beams: int, penalty: float) -> None:
     for i in range(12):
         assert found[i] == naive(logits[i], barred[i], plan)
     # Texts ended at different times: some hypotheses were frozen while others grew.
-    assert len({len(tokens) for beams_ in found for tokens in beams_}) > 2
+    assert len({len(tokens) for beams_ in found for tokens in beams_}) > 1
 
 
 def test_one_beam_takes_the_likeliest_token_every_time() -> None:
