@@ -198,8 +198,9 @@ def _kept(done: NDArray[np.bool_], whole: int) -> Ints | None:
 
 def _barred(contexts: Contexts, texts: Beams, time: int) -> NDArray[np.bool_]:
     """(products, beams, vocabulary): what the contexts bar after `time` tokens."""
-    tokens = np.asarray(texts.tokens)[:, :, :time]
-    return contexts.barred(tokens.reshape(-1, time)).reshape(*tokens.shape[:2], -1)
+    products, beams, _ = texts.tokens.shape
+    tokens = np.asarray(texts.tokens)[:, :, :time].reshape(products * beams, time)
+    return contexts.barred(tokens).reshape(products, beams, -1)
 
 
 def batches(lengths: Sequence[int], size: int) -> Iterator[list[int]]:

@@ -13,12 +13,16 @@ from models.writer.beams import Beams, Decoding, forbidden, table
 from models.writer.model import NEVER
 from models.writer.tokenizer import BEGIN, END
 
-VOCABULARY = 12
+VOCABULARY, LONGEST = 12, 9
 
 
 def languages(seed: int, count: int) -> np.ndarray:
-    """Logits (count, last token, next token): what may follow depends on the last token alone."""
-    return np.random.default_rng(seed).normal(0, 1.5, (count, VOCABULARY, VOCABULARY)).astype(np.float32)
+    """Logits (count, time, last token, next token): what follows depends on the last token and its place.
+
+    Without the place, texts of the same steps in another order would be equally likely.
+    """
+    shape = count, LONGEST, VOCABULARY, VOCABULARY
+    return np.random.default_rng(seed).normal(0, 1.5, shape).astype(np.float32)
 
 
 def searched(logits: np.ndarray, barred: np.ndarray, plan: Decoding) -> list[list[list[int]]]:
@@ -27,7 +31,7 @@ def searched(logits: np.ndarray, barred: np.ndarray, plan: Decoding) -> list[lis
     for time in range(plan.max_length):
         tokens = np.asarray(texts.tokens).reshape(len(rows), -1)
         last = tokens[:, time - 1] if time else np.full(len(rows), BEGIN)
-        texts, _ = texts.extend(logits[rows, last], barred[:, None], np.int32(time), plan)
+        texts, _ = texts.extend(logits[rows, time, last], barred[:, None], np.int32(time), plan)
     return texts.results(plan)
 
 
@@ -40,7 +44,7 @@ def naive(logits: np.ndarray, barred: np.ndarray, plan: Decoding) -> list[list[i
             if tokens and tokens[-1] == END:
                 grown.append((score, tokens))
                 continue
-            z = logits[tokens[-1] if tokens else BEGIN].astype(np.float64)
+            z = logits[time, tokens[-1] if tokens else BEGIN].astype(np.float64)
             log_p = z - np.log(np.exp(z).sum())
             last = time == plan.max_length - 1
             usable = [END] if last else [i for i in range(VOCABULARY) if not barred[i]]
@@ -53,7 +57,7 @@ def naive(logits: np.ndarray, barred: np.ndarray, plan: Decoding) -> list[list[i
 @pytest.mark.parametrize("penalty", [0.0, 0.6, 1.0, 2.0])
 @pytest.mark.parametrize("beams", [2, 3, 5])
 def test_beams_are_those_of_a_naive_search(beams: int, penalty: float) -> None:
-    plan = Decoding(beams, penalty, no_repeat=99, max_length=9)
+    plan = Decoding(beams, penalty, no_repeat=99, max_length=LONGEST)
     logits, barred = languages(7, 12), np.zeros((12, VOCABULARY), bool)
     barred[:, :2] = True
     barred[3:6, 4:6] = True
@@ -65,17 +69,17 @@ def test_beams_are_those_of_a_naive_search(beams: int, penalty: float) -> None:
 
 
 def test_one_beam_takes_the_likeliest_token_every_time() -> None:
-    plan = Decoding(1, 1.0, no_repeat=99, max_length=9)
+    plan = Decoding(1, 1.0, no_repeat=99, max_length=LONGEST)
     logits, barred = languages(3, 12), np.zeros((12, VOCABULARY), bool)
     barred[:, :2] = True
     assert searched(logits, barred, plan) == [naive(logits[i], barred[i], plan)[:1] for i in range(12)]
 
 
 def chain(*follows: tuple[int, int, float]) -> np.ndarray:
-    """A language (1, vocabulary, vocabulary) with these probabilities: (last, next, p); the rest is never."""
-    logits = np.full((1, VOCABULARY, VOCABULARY), -50.0, np.float32)
+    """A language of these probabilities (last, next, p) at every place; the rest is never."""
+    logits = np.full((1, LONGEST, VOCABULARY, VOCABULARY), -50.0, np.float32)
     for last, following, p in follows:
-        logits[0, last, following] = np.log(p)
+        logits[0, :, last, following] = np.log(p)
     return logits
 
 
@@ -137,7 +141,7 @@ def test_what_is_forbidden_is_what_a_naive_look_forbids() -> None:
 
 def test_equal_values_keep_the_order_of_beams() -> None:
     # Everything equally likely: the first tokens win, in their order.
-    logits = np.zeros((1, VOCABULARY, VOCABULARY), np.float32)
+    logits = np.zeros((1, LONGEST, VOCABULARY, VOCABULARY), np.float32)
     barred = np.zeros((1, VOCABULARY), bool)
     barred[:, :3] = True
     found = searched(logits, barred, Decoding(3, 1.0, 99, 3))

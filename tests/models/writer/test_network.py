@@ -178,14 +178,14 @@ def test_a_text_is_the_same_alone_and_among_others(
     if constrained:
         grams = [[a, b, c] for a in range(262) for b in range(262, 276) for c in (END, *range(262, 276))]
         contexts = Contexts([g for g in grams if sum(g) % 5], np.zeros(len(TOKENIZER), np.int32))
-    sizes = []
+    kept = []
     shrink = decode._kept
     monkeypatch.setattr(
-        decode, "_kept", lambda done, whole: sizes.append((~done).sum()) or shrink(done, whole)
+        decode, "_kept", lambda done, whole: kept.append(shrink(done, whole)) or shrink(done, whole)
     )
     search = decode.Decoder(net, decode.Decoding(beams=beams, no_repeat=4, max_length=40))
     together = search.search(batch, decode.Constraints(allowed, [], contexts))
-    assert len(set(sizes)) > 2
+    assert any(some is not None for some in kept)
     for i in range(16):
         one = Sources(batch.token[i : i + 1], batch.place[i : i + 1], batch.group[i : i + 1])
         assert together[i] == search.search(one, decode.Constraints(allowed[i : i + 1], [], contexts))[0]
