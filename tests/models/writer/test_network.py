@@ -174,10 +174,12 @@ def test_a_text_is_the_same_alone_and_among_others(
     allowed = np.zeros((16, len(TOKENIZER)), bool)
     for row in allowed:
         row[[END, *rng.choice(np.arange(261, len(TOKENIZER)), rng.integers(1, 4), replace=False)]] = True
+    allowed[:3, END] = False  # some end nowhere, and are the last
     contexts = None
     if constrained:
-        grams = [[a, b, c] for a in range(262) for b in range(262, 276) for c in (END, *range(262, 276))]
-        contexts = Contexts([g for g in grams if sum(g) % 5], np.zeros(len(TOKENIZER), np.int32))
+        used = range(261, len(TOKENIZER))
+        grams = [[a, b, c] for a in (BEGIN, *used) for b in (BEGIN, *used) for c in (END, *used)]
+        contexts = Contexts([g for g in grams if sum(g) % 7], np.zeros(len(TOKENIZER), np.int32))
     kept = []
     shrink = decode._kept
     monkeypatch.setattr(
@@ -186,6 +188,7 @@ def test_a_text_is_the_same_alone_and_among_others(
     search = decode.Decoder(net, decode.Decoding(beams=beams, no_repeat=4, max_length=40))
     together = search.search(batch, decode.Constraints(allowed, [], contexts))
     assert any(some is not None for some in kept)
+    assert len({len(beams_[0]) for beams_ in together if beams_}) > 1
     for i in range(16):
         one = Sources(batch.token[i : i + 1], batch.place[i : i + 1], batch.group[i : i + 1])
         assert together[i] == search.search(one, decode.Constraints(allowed[i : i + 1], [], contexts))[0]
