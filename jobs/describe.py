@@ -39,6 +39,19 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class Block:
+    """A block of products: its number, its first product, what the network may still write, where it goes.
+
+    `base`: key of the block's files without their endings; it holds a hash of all that the block depends on.
+    """
+
+    number: int
+    start: int
+    budget: int | None
+    base: str
+
+
+@dataclass(frozen=True)
 class Task:
     """One text to decide: what to do, and the hash that its row will carry."""
 
@@ -157,26 +170,34 @@ def human_hash(language: str, text: str) -> str:
 
 
 def run(night: Night) -> dict[str, Any]:
-    desk = _desk(night)
-    products = night.read("products", columns=list(_INPUT)).sort_by("product_id")
-    size = night.settings.block_size
-    shards, notes = [], []
-    starts = range(0, products.num_rows, size)
+    desk, rows, size = open_desk(night), products(night), night.settings.block_size
+    in_spark, blocks = night.settings.writing == "spark", []
+    starts = range(0, rows.num_rows, size)
     for number, start in enumerate(night.track(starts, "writing copy", len(starts))):
-        tasks = desk.tasks(products.slice(start, size).to_pylist())
-        shard, note = _shard(desk, number, tasks)
-        shards.append(shard)
-        notes.append(note)
-    if shards:
-        night.stage_files(TABLE, shards)
+        budget, tasks = desk.budget, desk.tasks(rows.slice(start, size).to_pylist())
+        blocks.append(Block(number, start, budget, base(desk, number, tasks)))
+        if not in_spark:
+            write_shard(desk, blocks[-1].base, tasks)
+    if in_spark:
+        from jobs import spark_writing
+
+        spark_writing.write(night, blocks)
+    if blocks:
+        night.stage_files(TABLE, [f"{block.base}.parquet" for block in blocks])
     else:
         night.stage(TABLE, BY_NAME[TABLE].schema.empty_table())
-    note = _summary(desk, notes)
+    note = _summary(desk, [json.loads(night.store.read(f"{block.base}.json")) for block in blocks])
     night.note("descriptions", note)
     return {k: note[k] for k in ("rows", "tiers", "written_by_model", "carried_over", "model_version")}
 
 
-def _desk(night: Night) -> Desk:
+def products(night: Night) -> pa.Table:
+    """The date's products in the order of their ids, which is that of the blocks."""
+    return night.read("products", columns=list(_INPUT)).sort_by("product_id")
+
+
+def open_desk(night: Night) -> Desk:
+    """On the run's pinned inputs; every process that opens it decides alike."""
     row = night.model_in_service(files.MODEL)
     writer = files.load(night.store, row["location"]) if row else None
     return Desk(
@@ -199,19 +220,22 @@ def _newest_earlier(night: Night) -> pa.Table:
     return night.read(TABLE, start=days[-1], end=days[-1])
 
 
-def _shard(desk: Desk, number: int, tasks: Sequence[Task]) -> tuple[str, Row]:
-    """Key of the block's Parquet file, and its note; both are there already after a crash behind them."""
-    store, night = desk.night.store, desk.night
+def base(desk: Desk, number: int, tasks: Sequence[Task]) -> str:
+    """Key of the block's files without their endings; it holds a hash of all that the block depends on."""
+    night = desk.night
     settings = [night.ds.isoformat(), desk.version, desk.code, [d.rules.digest for d in desk.judges.values()]]
     key = _sha([settings, [_lexicon(desk, lang) for lang in desk.judges], [t.fingerprint() for t in tasks]])
-    base = night.work(f"describe/{number:05d}-{key[:24]}")
+    return night.work(f"describe/{number:05d}-{key[:24]}")
+
+
+def write_shard(desk: Desk, base: str, tasks: Sequence[Task]) -> None:
+    """The block's note and its Parquet file, unless a run that died has left them."""
+    store = desk.night.store
     if not store.exists(f"{base}.parquet"):
         rows, note = _write_block(desk, tasks)
         store.write(f"{base}.json", json.dumps(note, ensure_ascii=False, sort_keys=True).encode())
         # Last: its presence says that the block is done.
         store.write_parquet(f"{base}.parquet", pa.Table.from_pylist(rows, schema=BY_NAME[TABLE].schema))
-    note = json.loads(store.read(f"{base}.json"))
-    return f"{base}.parquet", note
 
 
 def _lexicon(desk: Desk, language: str) -> str:

@@ -115,6 +115,9 @@ class Settings(BaseSettings):
     scoring: Literal["process", "spark"] = Field(
         default="process", description="where lists are made: in the step's process, or in Spark's executors"
     )
+    writing: Literal["process", "spark"] = Field(
+        default="process", description="where copy is written: in the step's process, or in Spark's executors"
+    )
     languages: list[str] = ["en", "zh"]
     markets: dict[str, list[str]] = Field(
         default={"en": ["eu", "us"], "zh": ["cn"]},

@@ -66,7 +66,7 @@ def build(night: Night, shop: Shop, model: Mapping[str, Any], prefix: str, wante
     missing = tuple(shard for shard in wanted if shard.key not in there)
     if not missing:
         return 0
-    session = _with_our_code(spark(night.settings))
+    session = with_our_code(spark(night.settings))
     save_shop(night.store, prefix, shop)
     plan = Plan(night.settings, night.ds, prefix, model["location"], model["version"], missing)
 
@@ -159,12 +159,14 @@ def _whole(column: pa.ChunkedArray) -> pa.StringArray:
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], pa.string())
 
 
-def _with_our_code(session: SparkSession) -> SparkSession:
+def with_our_code(session: SparkSession) -> SparkSession:
     """Executors run the code of this process, whatever lies on their machine."""
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
         for package in SHIPPED:
-            for file in sorted((ROOT / package).rglob("*.py")):
+            for file in sorted((ROOT / package).rglob("*.*")):
+                if "__pycache__" in file.parts:
+                    continue
                 # Without times of change: the same code is the same file.
                 archive.writestr(zipfile.ZipInfo(str(file.relative_to(ROOT))), file.read_bytes())
     name = f"nightshelf-{hashlib.sha256(data.getvalue()).hexdigest()[:16]}.zip"

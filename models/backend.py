@@ -7,18 +7,44 @@ from typing import Any
 import keras
 
 
-def compiled(function: Any) -> Any:
-    """The function as a graph of the backend in use."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
+def compiled(function: Any, any_size: bool = False) -> Any:
+    """The function as a graph of the backend in use.
 
+    any_size: one graph for arguments of all sizes, where the backend has such graphs; all arguments are
+    arrays, or lists and tuples of them, whose ranks, types and nesting are those of the first call.
+    """
+    if keras.backend.backend() == "tensorflow":
         fix_order_of_sums()
-        return tf.function(function, reduce_retracing=True)
+        return _Graph(function) if any_size else _graph(function, reduce_retracing=True)
     if keras.backend.backend() == "jax":
         import jax
 
         return jax.jit(function)
     return function
+
+
+class _Graph:
+    """A TensorFlow function that is traced once, at its first call, for every size."""
+
+    def __init__(self, function: Any) -> None:
+        self._function = function
+        self._traced: Any = None
+
+    def __call__(self, *args: Any) -> Any:
+        if self._traced is None:
+            import tensorflow as tf
+
+            specs = tf.nest.map_structure(
+                lambda a: tf.TensorSpec([None] * len(a.shape), keras.backend.standardize_dtype(a.dtype)), args
+            )
+            self._traced = _graph(self._function, input_signature=specs, autograph=False)
+        return self._traced(*args)
+
+
+def _graph(function: Any, **options: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.function(function, **options)
 
 
 def make_deterministic(seed: int, ops: bool = True) -> None:

@@ -1,43 +1,38 @@
-"""Beam search over many products at once: caches, constraints, finished beams frozen.
+"""Beam search over many products at once: caches, constraints, products that are done left out.
 
-Every step runs `beams` hypotheses of a batch of products through the network,
-one token each. A hypothesis that has ended keeps its place at no further cost,
-and is compared by its log-probability over its length to the power `penalty`.
+A graph runs `PLACES` steps of all hypotheses of a batch before it comes back. What has ended keeps its place
+at no further cost, compared by its log-probability over its length to the power `penalty`; a product whose
+hypotheses have all ended leaves the batch. Keys and values of earlier steps are closed, and never copied
+while the open ones fill.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
 from models.backend import compiled
+from models.writer.beams import Beams, Decoding, forbidden, table
 from models.writer.contexts import Contexts
-from models.writer.encode import MAX_TARGET, Ints, Sources
-from models.writer.model import NEVER, Transformer
-from models.writer.tokenizer import BEGIN, END, PAD
+from models.writer.encode import Ints, Sources
+from models.writer.model import Transformer
+from models.writer.tokenizer import BEGIN
 
-Floats = NDArray[np.float32]
+__all__ = ["Constraints", "Decoder", "Decoding", "batches"]
 
-# The cache grows by so many places at a time: attending to empty places costs as much as to full ones.
-CACHE_GROWTH = 32
+# Steps between looks at what is done. Other backends than TensorFlow compile every length of the caches anew.
+PLACES = 8 if keras.backend.backend() == "tensorflow" else 32
+# A batch shrinks by so many parts of itself.
+PARTS = 8 if keras.backend.backend() == "tensorflow" else 4
 
 
-@dataclass(frozen=True)
-class Decoding:
-    """How to search; part of the key that says whether a text is still current."""
-
-    beams: int = 3
-    penalty: float = 1.0
-    no_repeat: int = 4
-    max_length: int = MAX_TARGET
-
-    def as_json(self) -> dict[str, float]:
-        return asdict(self)
+USUAL = Decoding()
 
 
 @dataclass(frozen=True)
@@ -52,146 +47,160 @@ class Constraints:
     contexts: Contexts | None = None
 
 
+@dataclass
+class _Batch:
+    """The products that are still written, and what the network keeps of them."""
+
+    products: Ints  # their places in the sources
+    barred: NDArray[np.bool_]  # (products, 1, vocabulary)
+    memory: Any  # keys and values of the sources for every block, and their mask
+    texts: Beams
+    closed: Any  # keys and values (rows, heads, places, size) for every block
+
+    def __len__(self) -> int:
+        return len(self.products)
+
+
 class Decoder:
     """Keeps the compiled graphs of one model."""
 
-    def __init__(self, model: Transformer, decoding: Decoding = Decoding()) -> None:
+    def __init__(self, model: Transformer, decoding: Decoding = USUAL) -> None:
         self.model, self.decoding = model, decoding
         self._encode = compiled(self._memory)
-        self._step = compiled(self._one_step)
+        self._runs: dict[bool, Any] = {}
+        self._shut = compiled(_closed, any_size=True)
+        self._shrink = compiled(_taken, any_size=True)
+
+    def search(self, sources: Sources, constraints: Constraints) -> list[list[list[int]]]:
+        """For every source, the token lists of its beams, best first, without the end token."""
+        batch, weights = self._start(sources, constraints)
+        found: list[list[list[int]]] = [[] for _ in range(len(sources))]
+        for time in range(0, self.decoding.max_length, PLACES):
+            opened, origin = self._fill(batch, time, weights, constraints)
+            done: NDArray[np.bool_] = np.asarray(batch.texts.done).all(axis=1)
+            last = done.all() or time + PLACES >= self.decoding.max_length
+            over = np.flatnonzero(done | last).astype(np.int32)
+            for i, beams in zip(over, batch.texts.at(over).results(self.decoding), strict=True):
+                found[batch.products[i]] = beams
+            if last:
+                break
+            self._next(batch, opened, origin, _kept(done, len(sources)))
+        return found
+
+    def _start(self, sources: Sources, constraints: Constraints) -> tuple[_Batch, Any]:
+        c, count = self.model.config, len(sources)
+        memory, mask, weights = self._encode(sources.token, sources.place, sources.group)
+        empty = np.zeros((count * self.decoding.beams, c.heads, 0, c.width // c.heads), np.float32)
+        return _Batch(
+            products=np.arange(count, dtype=np.int32),
+            barred=~np.asarray(constraints.allowed)[:, None, :],
+            memory=(memory, mask),
+            texts=Beams.start(count, self.decoding),
+            closed=[(empty, empty) for _ in self.model.decoder],
+        ), weights
 
     def _memory(self, token: Any, place: Any, group: Any) -> Any:
         memory, mask = self.model.encode(token, place, group)
         crosses = [block.cross for block in self.model.decoder if block.cross is not None]
-        return [cross.keys_values(memory) for cross in crosses], mask
+        return [cross.keys_values(memory) for cross in crosses], mask, self.model.step_weights()
 
-    def _one_step(
-        self, token: Any, time: Any, parents: Any, caches: Any, memory: Any, mask: Any, barred: Any
-    ) -> tuple[Any, Any, Any]:
-        """The best continuations of every row: log-probabilities and tokens (rows, 2 · beams); the caches."""
-        places = ops.arange(ops.shape(caches[0][0])[2])
-        here = ops.equal(places, time)[None, None, :, None]
-        seen = ops.less_equal(places, time)[None, None, None, :]
-        x = self.model.embed_target(token[:, None], ops.reshape(time, (1, 1)))
-        kept = []
-        for block, (keys, values), (far_keys, far_values) in zip(
-            self.model.decoder, caches, memory, strict=True
-        ):
-            cache = (ops.take(keys, parents, axis=0), ops.take(values, parents, axis=0))
-            x, cache = block.step(x, cache, here, seen, (far_keys, far_values, mask))
-            kept.append(cache)
-        log_p = ops.log_softmax(self.model.logits(x)[:, 0, :], axis=-1)
-        best, ids = ops.top_k(ops.where(barred, NEVER, log_p), 2 * self.decoding.beams)
-        return best, ids, kept
+    def _fill(self, batch: _Batch, start: int, weights: Any, constraints: Constraints) -> tuple[Any, Any]:
+        """Up to `PLACES` more tokens for every text; the caches of these, and the row each row began as."""
+        c, rows = self.model.config, len(batch) * self.decoding.beams
+        empty = np.zeros((rows, c.heads, PLACES, c.width // c.heads), np.float32)
+        opened: Any = [(empty, empty) for _ in self.model.decoder]
+        origin: Any = np.arange(rows, dtype=np.int32)
+        stop = min(start + PLACES, self.decoding.max_length)
+        phrases = [table(constraints.phrases)] if constraints.phrases else []
+        run = self._runs.setdefault(bool(phrases), compiled(self._steps, any_size=True))
+        contexts = constraints.contexts
+        for time in range(start, stop, 1 if contexts else PLACES):
+            barred = batch.barred if contexts is None else batch.barred | _barred(contexts, batch.texts, time)
+            until = stop if contexts is None else time + 1
+            clock = np.array([time, until, start], np.int32)
+            fixed = batch.closed, batch.memory, weights, barred, phrases
+            texts, opened, origin = run(clock, tuple(batch.texts), opened, origin, fixed)
+            batch.texts = Beams(*texts)
+        return opened, origin
 
-    def search(self, sources: Sources, constraints: Constraints) -> list[list[list[int]]]:
-        """For every source, the token lists of its beams, best first, without the end token."""
-        beams, count = self.decoding.beams, len(sources)
-        memory, mask = self._encode(sources.token, sources.place, sources.group)
-        state = _Beams.start(count, self.decoding)
-        caches = self._caches(count * beams)
-        parents = np.arange(count * beams, dtype=np.int32)
-        last = np.full(count * beams, BEGIN, np.int32)
-        allowed = np.repeat(constraints.allowed, beams, axis=0)
-        for time in range(self.decoding.max_length):
-            caches = _grown(caches, time)
-            barred = ~allowed | state.barred(constraints.phrases, allowed.shape[1])
-            if constraints.contexts is not None:
-                barred |= constraints.contexts.barred(state.tokens)
-            if time == self.decoding.max_length - 1:
-                barred[:] = True
-                barred[:, END] = False
-            now = np.asarray(time, np.int32)
-            best, ids, caches = self._step(last, now, parents, caches, memory, mask, barred)
-            parents, last = state.extend(np.asarray(best), np.asarray(ids))
-            if state.done.all():
-                break
-        return state.results()
+    def _steps(self, clock: Any, texts: Any, opened: Any, origin: Any, fixed: Any) -> Any:
+        """Steps from `clock[0]` to `clock[1]`, or until all is done; the open caches begin at `clock[2]`."""
 
-    def _caches(self, rows: int) -> list[tuple[Floats, Floats]]:
-        c = self.model.config
-        empty = np.zeros((rows, c.heads, 0, c.width // c.heads), np.float32)
-        return [(empty, empty) for _ in self.model.decoder]
+        def unfinished(time: Any, texts: Any, *_: Any) -> Any:
+            return ops.logical_and(time < clock[1], ops.logical_not(ops.all(Beams(*texts).done)))
 
+        def step(time: Any, *state: Any) -> Any:
+            return (time + 1, *self._step(time, time - clock[2], *state, *fixed))
 
-def _grown(caches: list[tuple[Any, Any]], time: int) -> list[tuple[Any, Any]]:
-    if time % CACHE_GROWTH:
-        return caches
-    wide = ((0, 0), (0, 0), (0, CACHE_GROWTH), (0, 0))
-    return [(ops.pad(keys, wide), ops.pad(values, wide)) for keys, values in caches]
+        return ops.while_loop(unfinished, step, (clock[0], texts, opened, origin))[1:]
 
+    def _step(
+        self, time: Any, place: Any, texts: Any, opened: Any, origin: Any,
+        closed: Any, memory: Any, weights: Any, barred: Any, phrases: Any,
+    ) -> tuple[Any, Any, Any]:  # fmt: skip
+        d, c = self.decoding, self.model.config
+        old, rows = Beams(*texts), ops.shape(origin)[0]
+        tokens = ops.reshape(old.tokens, (rows, d.max_length))
+        last = ops.where(time > 0, ops.take(tokens, ops.maximum(time - 1, 0), axis=1), BEGIN)
+        at = ops.arange(rows * c.heads, dtype="int32")[:, None] * PLACES + place
+        if d.beams > 1:
+            closed = _taken(closed, origin)
+        sources = [(keys, values, memory[1]) for keys, values in memory[0]]
+        caches = list(zip(closed, opened, strict=True))
+        logits, opened = self.model.step(
+            last, time, weights, caches, at, ops.arange(PLACES) <= place, sources
+        )
+        hits = forbidden(tokens, time, c.vocabulary, d.no_repeat, phrases[0] if phrases else None)
+        if hits is not None:
+            barred = ops.logical_or(barred, ops.reshape(hits, (-1, d.beams, c.vocabulary)))
+        new, parents = old.extend(logits, barred, time, d)
+        if d.beams > 1:
+            opened, origin = _taken(opened, parents), ops.take(origin, parents, axis=0)
+        return tuple(new), opened, origin
 
-@dataclass
-class _Beams:
-    """Hypotheses of a batch, (batch · beams) rows."""
-
-    decoding: Decoding
-    tokens: Ints  # (rows, time)
-    score: Floats  # (rows,) sum of log-probabilities
-    length: Ints  # (rows,) tokens up to the end
-    done: NDArray[np.bool_]  # (rows,)
-
-    @staticmethod
-    def start(count: int, decoding: Decoding) -> _Beams:
-        rows = count * decoding.beams
-        # All beams start equal: only the first of each product may be extended, or they would stay equal.
-        score = np.full((count, decoding.beams), NEVER, np.float32)
-        score[:, 0] = 0.0
-        empty = np.zeros((rows, 0), np.int32)
-        return _Beams(decoding, empty, score.reshape(-1), np.zeros(rows, np.int32), np.zeros(rows, bool))
-
-    def barred(self, phrases: Sequence[Sequence[int]], vocabulary: int) -> NDArray[np.bool_]:
-        """(rows, vocabulary): tokens that would repeat an n-gram or finish a banned phrase."""
-        out = np.zeros((len(self.tokens), vocabulary), bool)
-        time, back = self.tokens.shape[1], self.decoding.no_repeat - 1
-        if time > back:
-            recent = self.tokens[:, time - back :]
-            same = np.ones((len(self.tokens), time - back), bool)
-            for i in range(back):
-                same &= self.tokens[:, i : i + time - back] == recent[:, i : i + 1]
-            rows, starts = np.nonzero(same)
-            out[rows, self.tokens[rows, starts + back]] = True
-            out[:, PAD] = False
-        for phrase in phrases:
-            size = len(phrase) - 1
-            if size <= time:
-                hit = (self.tokens[:, time - size :] == np.asarray(phrase[:-1], np.int32)).all(axis=1)
-                out[hit, phrase[-1]] = True
-        return out
-
-    def extend(self, best: Floats, ids: Ints) -> tuple[Ints, Ints]:
-        """Keep the best hypotheses of every product; returns the parent row and the new token of each row."""
+    def _next(self, batch: _Batch, opened: Any, origin: Any, kept: Ints | None) -> None:
+        """Closes the caches, of the products `kept` only; None: of all."""
         beams = self.decoding.beams
-        rows, width = best.shape
-        total = self.score[:, None] + best
-        frozen = np.full_like(total, NEVER * 2)
-        frozen[:, 0] = self.score
-        total = np.where(self.done[:, None], frozen, total)
-        ids = np.where(self.done[:, None], PAD, ids).astype(np.int32)
-        length = np.where(self.done, self.length, self.length + 1)
-        value = total / np.maximum(length, 1)[:, None] ** self.decoding.penalty
-        order = np.argsort(-value.reshape(-1, beams * width), axis=1, kind="stable")[:, :beams]
-        first = np.arange(0, rows, beams)[:, None]
-        parents = (first + order // width).reshape(-1).astype(np.int32)
-        picked = (order % width).reshape(-1)
-        last = ids[parents, picked]
-        self.score = total[parents, picked]
-        self.length, was_done = length[parents].astype(np.int32), self.done[parents]
-        self.tokens = np.concatenate([self.tokens[parents], last[:, None]], axis=1)
-        # A hypothesis with nowhere to go is over too; `results` leaves it out.
-        self.done = was_done | (last == END) | (self.score < NEVER / 2)
-        return parents, last
+        if kept is not None:
+            batch.products, batch.barred = batch.products[kept], batch.barred[kept]
+            batch.texts = batch.texts.at(kept)
+            batch.memory = self._shrink(batch.memory, kept)
+        else:
+            kept = np.arange(len(batch), dtype=np.int32)
+        rows = (kept[:, None] * beams + np.arange(beams, dtype=np.int32)).reshape(-1)
+        batch.closed = self._shut(batch.closed, opened, np.asarray(origin)[rows], rows)
 
-    def results(self) -> list[list[list[int]]]:
-        """Token lists by value; a hypothesis that never came to life is left out."""
-        beams = self.decoding.beams
-        value = self.score / np.maximum(self.length, 1) ** self.decoding.penalty
-        found = []
-        for first in range(0, len(self.tokens), beams):
-            order = sorted(range(first, first + beams), key=lambda r: (-value[r], r))
-            alive = [r for r in order if self.score[r] > NEVER / 2]
-            found.append([[int(t) for t in self.tokens[r] if t not in (PAD, END)] for r in alive])
-        return found
+
+def _taken(tree: Any, rows: Any) -> Any:
+    """These rows of every array."""
+    return keras.tree.map_structure(lambda a: ops.take(a, rows, axis=0), tree)
+
+
+def _closed(closed: Any, opened: Any, origin: Any, rows: Any) -> Any:
+    """The rows' caches in one: places of `closed` that they come from, then those of `opened`."""
+    return [
+        tuple(
+            ops.concatenate([ops.take(a, origin, axis=0), ops.take(b, rows, axis=0)], axis=2)
+            for a, b in zip(old, new, strict=True)
+        )
+        for old, new in zip(closed, opened, strict=True)
+    ]
+
+
+def _kept(done: NDArray[np.bool_], whole: int) -> Ints | None:
+    """The products to go on with: all that are not done, and some that are, for few sizes; None: all."""
+    part = max(1, whole // PARTS)
+    size = -(-int((~done).sum()) // part) * part
+    if size >= len(done):
+        return None
+    return np.sort(np.argsort(done, kind="stable")[:size]).astype(np.int32)
+
+
+def _barred(contexts: Contexts, texts: Beams, time: int) -> NDArray[np.bool_]:
+    """(products, beams, vocabulary): what the contexts bar after `time` tokens."""
+    products, beams, _ = texts.tokens.shape
+    tokens = np.asarray(texts.tokens)[:, :, :time].reshape(products * beams, time)
+    return contexts.barred(tokens).reshape(products, beams, -1)
 
 
 def batches(lengths: Sequence[int], size: int) -> Iterator[list[int]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -24,6 +25,8 @@ from models.writer.tokenizer import PAD
 NEVER = -1e9
 # What the latent z may cost, in nats a text, and how hard it is held there.
 SET_POINT, HELD = 4.0, 0.1
+Cache = tuple[Any, ...]  # keys and values
+Caches = tuple[Cache, Cache]
 KIND = "transformer encoder-decoder, attributes as a set, placeholders for values"
 
 
@@ -115,21 +118,50 @@ class Block(keras.layers.Layer):  # type: ignore[misc]
             x = x + self.cross.attend(self.norms[1](x), keys, values, memory_mask)
         return x + self.drop(self.feed(self.norms[-1](x)), training=training)
 
-    def step(self, x: Any, cache: tuple[Any, Any], here: Any, mask: Any, memory: tuple[Any, Any, Any]) -> Any:
-        """One token per row: `x` (rows, 1, width). Returns the row's output and the caches with the token in.
+    def fused(self) -> Any:
+        """Weights of query, key and value side by side: one product in place of three, for `step`."""
+        own = self.attention
+        return ops.concatenate([own.query.kernel, own.key.kernel, own.value.kernel], axis=1)
 
-        `cache`: keys and values (rows, heads, places, size); `here` marks this token's place, `mask` the
-        places up to it. `memory`: keys, values and mask of the sources; its batch may be rows / beams.
+    def step(self, x: Any, fused: Any, caches: Caches, at: Any, seen: Any, memory: Any) -> tuple[Any, Cache]:
+        """One token per row: `x` (rows, width). Gives the rows' output and the open cache with the token in.
+
+        `caches`: a closed and an open one, each keys and values (rows, heads, places, size); the open one is
+        written at the flat places `at` (rows · heads, 1) and read where `seen` (places,) is true.
+        `memory`: keys, values and mask of the sources; its batch may be rows / beams.
         """
-        inner = self.norms[0](x)
-        key, value = self.attention.keys_values(inner)
-        keys, values = ops.where(here, key, cache[0]), ops.where(here, value, cache[1])
-        x = x + self.attention.attend(inner, keys, values, mask)
-        wide = ops.reshape(self.norms[1](x), (ops.shape(memory[0])[0], -1, ops.shape(x)[-1]))
+        rows, heads, size = ops.shape(x)[0], self.attention.heads, self.attention.size
+        parts = ops.reshape(ops.matmul(self.norms[0](x), fused), (rows, 3, heads, size))
+        closed, opened = caches
+        opened = tuple(_written(old, parts[:, 1 + i], at) for i, old in enumerate(opened))
+        query = ops.reshape(parts[:, 0] * size**-0.5, (rows, heads, 1, size))
+        old = ops.einsum("rhqd,rhkd->rhqk", query, closed[0])
+        new = ops.where(seen, ops.einsum("rhqd,rhkd->rhqk", query, opened[0]), NEVER)
+        weight = ops.softmax(ops.concatenate([old, new], axis=-1), axis=-1)
+        places = ops.shape(closed[0])[2]
+        mixed = ops.matmul(weight[..., :places], closed[1]) + ops.matmul(weight[..., places:], opened[1])
+        x = x + self.attention.out(ops.reshape(mixed, (rows, heads * size)))
         assert self.cross is not None, "only a decoder block runs token by token"
-        seen = self.cross.attend(wide, *memory)
-        x = x + ops.reshape(seen, ops.shape(x))
-        return x + self.feed(self.norms[2](x)), (keys, values)
+        return self._beyond(x, memory), opened
+
+    def _beyond(self, x: Any, memory: tuple[Any, Any, Any]) -> Any:
+        """Attention to the memory and feed-forward, for one token per row: `x` (rows, width)."""
+        far, (keys, values, mask) = self.cross, memory
+        assert far is not None, "only a decoder block runs token by token"
+        wide = ops.reshape(self.norms[1](x), (ops.shape(keys)[0], -1, far.heads * far.size))
+        # Not `attend`: in a graph it would copy the keys, transposed, in every step.
+        score = ops.einsum("bhqd,bhkd->bhqk", far.split(far.query(wide) * far.size**-0.5), keys)
+        mixed = ops.matmul(ops.softmax(ops.where(mask, score, NEVER), axis=-1), values)
+        mixed = ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (-1, far.heads * far.size))
+        x = x + far.out(mixed)
+        return x + self.feed(self.norms[2](x))
+
+
+def _written(cache: Any, new: Any, at: Any) -> Any:
+    """The cache (rows, heads, places, size) with `new` (rows, heads, size) at its flat places `at`."""
+    shape, size = ops.shape(cache), ops.shape(new)[-1]
+    flat = ops.scatter_update(ops.reshape(cache, (-1, size)), at, ops.reshape(new, (-1, size)))
+    return ops.reshape(flat, shape)
 
 
 class Latent(keras.layers.Layer):  # type: ignore[misc]
@@ -253,6 +285,25 @@ class Transformer(keras.Model):  # type: ignore[misc]
 
     def embed_target(self, token: Any, time: Any) -> Any:
         return self.embedding(token) * self.config.width**0.5 + self.times(time)
+
+    def step(
+        self, token: Any, time: Any, weights: Any, caches: Sequence[Caches], at: Any, seen: Any, memory: Any
+    ) -> tuple[Any, list[Cache]]:
+        """Logits (rows, vocabulary) after one more token (rows,) at `time`; the open caches of `Block.step`.
+
+        `weights`: of `step_weights`. `memory`: one for each block.
+        """
+        x = self.embed_target(token, time)
+        fused, out = weights
+        opened = []
+        for i, block in enumerate(self.decoder):
+            x, cache = block.step(x, fused[i], caches[i], at, seen, memory[i])
+            opened.append(cache)
+        return ops.matmul(self.last[1](x), out), opened
+
+    def step_weights(self) -> tuple[list[Any], Any]:
+        """Weights in the form that `step` reads, to be made once for many steps."""
+        return [block.fused() for block in self.decoder], ops.transpose(self.embedding.embeddings)
 
     def logits(self, x: Any) -> Any:
         return ops.matmul(self.last[1](x), ops.transpose(self.embedding.embeddings))

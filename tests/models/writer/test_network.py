@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from models.writer.clean import Source
+from models.writer.contexts import Contexts
 from models.writer.encode import Sources, batch_sources
 from models.writer.tokenizer import BEGIN, END, Tokenizer
 
@@ -160,6 +161,37 @@ def test_nothing_barred_is_written(net: model.Transformer) -> None:
             assert all(tokens[i : i + 2] != phrase for i in range(len(tokens)))
             grams = [tuple(tokens[i : i + 3]) for i in range(len(tokens) - 2)]
             assert len(grams) == len(set(grams))
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+@pytest.mark.parametrize("constrained", [False, True])
+def test_a_text_is_the_same_alone_and_among_others(
+    net: model.Transformer, beams: int, constrained: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Texts end at different times: what is done leaves the batch, and the others must not notice."""
+    rng = np.random.default_rng(2)
+    batch = sources(*[BATCH[i % 3] for i in range(16)])
+    allowed = np.zeros((16, len(TOKENIZER)), bool)
+    for row in allowed:
+        row[[END, *rng.choice(np.arange(261, len(TOKENIZER)), rng.integers(1, 4), replace=False)]] = True
+    allowed[:3, END] = False  # some end nowhere, and are the last
+    contexts = None
+    if constrained:
+        used = range(261, len(TOKENIZER))
+        grams = [[a, b, c] for a in (BEGIN, *used) for b in (BEGIN, *used) for c in (END, *used)]
+        contexts = Contexts([g for g in grams if sum(g) % 7], np.zeros(len(TOKENIZER), np.int32))
+    kept = []
+    shrink = decode._kept
+    monkeypatch.setattr(
+        decode, "_kept", lambda done, whole: kept.append(shrink(done, whole)) or shrink(done, whole)
+    )
+    search = decode.Decoder(net, decode.Decoding(beams=beams, no_repeat=4, max_length=40))
+    together = search.search(batch, decode.Constraints(allowed, [], contexts))
+    assert any(some is not None for some in kept)
+    assert len({len(beams_[0]) for beams_ in together if beams_}) > 1
+    for i in range(16):
+        one = Sources(batch.token[i : i + 1], batch.place[i : i + 1], batch.group[i : i + 1])
+        assert together[i] == search.search(one, decode.Constraints(allowed[i : i + 1], [], contexts))[0]
 
 
 def test_batches_hold_every_text_once() -> None:
