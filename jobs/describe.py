@@ -25,7 +25,6 @@ from jobs.reviews import Reviews, edit_hash
 from models.writer.facts import Facts, read_facts
 from models.writer.verify import Verifier
 from models.writer.write import Copy, write
-from models.writer.writer import Writer
 
 TABLE = "product_descriptions"
 CHANNEL = "description"
@@ -61,7 +60,7 @@ class Desk:
     night: Night
     judges: Mapping[str, Verifier]
     version: str | None
-    writer: Writer | None
+    writer: files.AnyWriter | None
     earlier: pa.Table
     reviews: Reviews
     code: str
@@ -178,7 +177,7 @@ def run(night: Night) -> dict[str, Any]:
 
 def _desk(night: Night) -> Desk:
     row = night.model_in_service(files.MODEL)
-    writer = files.load(night.store, row["location"]) if row else None
+    writer = files.load(night.store, row["location"], night.settings.writer_preset) if row else None
     return Desk(
         night=night,
         judges=files.verifiers(night),

@@ -8,6 +8,7 @@ that they belong to. This module imports Keras only when the model is asked.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,7 +33,7 @@ ADAPTERS = "adapters.npz"
 FILES = (ADAPTERS, "adapters.json", "plan.json")
 RANK = 8
 BATCHES = (4, 8, 16)
-INSTALL = "uv pip install 'nightshelf[preset]'"
+INSTALL = "pip install 'nightshelf[preset]'"
 # How a prompt names what is no attribute; another language than these is prompted in English words.
 LABELS = {
     "en": {"name": "name", "kind": "kind", "brand": "brand"},
@@ -45,6 +46,16 @@ Adapters = dict[str, NDArray[np.float32]]
 
 class PresetError(Exception):
     """A preset that cannot be used: one sentence that says what is wrong and how to mend it."""
+
+
+def check_installed() -> None:
+    """`PresetError` where the optional extra is not installed; imports nothing."""
+    try:
+        found = importlib.util.find_spec("keras_hub")
+    except ValueError:
+        found = None
+    if found is None:
+        raise PresetError(f"backend 'preset' needs keras-hub, which is not installed: {INSTALL}")
 
 
 @dataclass(frozen=True)
@@ -178,7 +189,7 @@ def _expect(about: About, folder: str | Path) -> None:
     """`PresetError` unless the folder holds the base that the adapters were trained on."""
     wanted = f"the writer's adapters belong to a {about.task} preset with hash {about.base[:12]}"
     how = "give its folder by --preset or NIGHTSHELF_WRITER_PRESET, or train a new writer"
-    if not str(folder) or str(folder) == ".":
+    if not str(folder):
         raise PresetError(f"{wanted}, and no preset is given: {how}")
     found = preset_hash(folder)
     if found != about.base:
@@ -197,5 +208,5 @@ def _most_told(written: Iterable[str], asked: Source) -> list[str]:
 
 
 def prompts_of(pairs: Sequence[tuple[Pair, Brief]], fits: Callable[[str], bool]) -> list[str]:
-    """Training prompts: they hold only what the text says, so that the model learns to say all it is given."""
+    """Training prompts: only what the text says, so that the model learns to say all that it is given."""
     return [fitting_prompt(pair.source, brief, fits) for pair, brief in pairs]

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import keras_hub
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
 from models.backend import fix_order_of_sums
 from models.writer.encode import Ints, padded
-from models.writer.preset import INSTALL, Adapters, PresetError, preset_hash
+from models.writer.preset import Adapters, PresetError, preset_hash
 
 MAX_PROMPT, MAX_NEW = 256, 160  # tokens
 # Lengths that batches are padded to: every length is a shape to trace.
@@ -106,7 +107,7 @@ class Base:
 
     def fits(self, prompt: str) -> bool:
         """Whether the model has places for the prompt and its two control tokens."""
-        return len(self.tokens(prompt)) + 2 <= self.max_prompt
+        return bool(len(self.tokens(prompt)) + 2 <= self.max_prompt)
 
     def tokens(self, text: str) -> list[int]:
         return [int(t) for t in self.tokenizer([text])[0]]
@@ -204,15 +205,6 @@ def open_base(folder: str | Path, digest: str, rank: int) -> Base:
     return _load(str(Path(folder).expanduser().resolve()), digest, rank)
 
 
-def hub() -> Any:
-    """The module keras_hub, or `PresetError` where the optional extra is not installed."""
-    try:
-        import keras_hub
-    except ImportError as error:
-        raise PresetError(f"backend 'preset' needs keras-hub: install it with {INSTALL}") from error
-    return keras_hub
-
-
 @lru_cache(maxsize=1)
 def _load(folder: str, digest: str, rank: int) -> Base:
     if preset_hash(folder) != digest:
@@ -230,7 +222,7 @@ def _load(folder: str, digest: str, rank: int) -> Base:
 
 def _task(folder: str) -> tuple[str, Any]:
     """`CausalLM` or `Seq2SeqLM`, with its class of keras-hub, by the class of the preset's backbone."""
-    models = hub().models
+    models = keras_hub.models
     try:
         config = json.loads((Path(folder) / "config.json").read_bytes())
         name = config["class_name"] if "registered_name" in config else ""
@@ -252,7 +244,7 @@ def _subclasses(task: Any) -> Iterator[Any]:
 def _check_text_only(lm: Any, kind: str, folder: str) -> None:
     inputs = set(lm.input) if isinstance(lm.input, dict) else set()
     if inputs != _TEXT_INPUTS[kind] or lm.preprocessor is None:
-        raise PresetError(f"preset '{folder}': a {type(lm).__name__} that reads more than text is not supported")
+        raise PresetError(f"preset '{folder}': a {type(lm).__name__} reads more than text: not supported")
 
 
 def _adapters(lm: Any, rank: int) -> dict[str, Any]:

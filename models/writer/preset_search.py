@@ -19,6 +19,7 @@ from models.writer.decode import Decoding
 from models.writer.model import NEVER
 
 NONE, ANY = -1, -2  # no token written here; any token will do
+USUAL = Decoding()
 
 
 class BeamSearch(keras_hub.samplers.Sampler):  # type: ignore[misc]
@@ -34,7 +35,7 @@ class BeamSearch(keras_hub.samplers.Sampler):  # type: ignore[misc]
         ends: Sequence[int],
         phrases: Sequence[Sequence[int]],
         max_new: int,
-        decoding: Decoding = Decoding(),
+        decoding: Decoding = USUAL,
     ) -> None:
         super().__init__()
         self.never, self.ends, self.max_new = never, np.asarray(ends, np.int32), max_new

@@ -1,4 +1,4 @@
-"""Fine-tuning of a preset's adapters: by steps, never by time; the same inputs and seed give the same bytes."""
+"""Fine-tuning of a preset's adapters: by steps, never by time; equal inputs and seed give equal bytes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class LoraRecipe:
 
 @dataclass(frozen=True)
 class Lessons:
-    """Pairs as tokens; one whose text is too long is left out: cut, it would teach to stop in mid-sentence."""
+    """Pairs as tokens; one with too long a text is left out: cut, it would teach to stop in mid-sentence."""
 
     encoded: Sequence[Encoded]
     targets: Sequence[list[int]]
@@ -45,7 +45,7 @@ class Lessons:
         return Lessons(base.encode(prompts) if prompts else [], [targets[i] for i in kept])
 
     def batches(self, base: Base, size: int, rng: np.random.Generator | None) -> Iterator[Any]:
-        """One pass over all pairs by length, shuffled by `rng`; a last batch is filled up by weightless rows."""
+        """One pass, shuffled by `rng`; the last batch of a length is filled up by weightless rows."""
         count = len(self.targets)
         order = np.arange(count) if rng is None else rng.permutation(count)
         by_length: dict[int, list[int]] = {}
@@ -84,31 +84,27 @@ def train_preset(
     else:
         base.use(start.adapters)
     lessons = Lessons.of(pairs, base)
-    losses = _fit(base, lessons, steps, batch, seed, recipe, recipe.rate if start is None else recipe.warm_rate, track)
+    rate = recipe.rate if start is None else recipe.warm_rate
+    optimizer = keras.optimizers.AdamW(
+        WarmUpDecay(rate, steps, recipe.warm_up), weight_decay=0.0, global_clipnorm=recipe.clip
+    )
+    losses = _fit(base, optimizer, _endless(lessons, base, batch, seed), track(iter(range(steps))))
     plan = make_plan([p for p, _ in pairs], [b for _, b in pairs])
     about = About(base.digest, base.rank, base.task)
     return PresetWriter(folder, about, plan, base.read_adapters()), losses
 
 
-def _fit(
-    base: Base,
-    lessons: Lessons,
-    steps: int,
-    batch: int,
-    seed: int,
-    recipe: LoraRecipe,
-    rate: float,
-    track: Callable[[Iterator[int]], Iterator[int]],
-) -> list[float]:
-    optimizer = keras.optimizers.AdamW(
-        WarmUpDecay(rate, steps, recipe.warm_up), weight_decay=0.0, global_clipnorm=recipe.clip
-    )
+def _endless(lessons: Lessons, base: Base, batch: int, seed: int) -> Iterator[Any]:
+    rng = np.random.default_rng(seed)
+    while True:
+        yield from lessons.batches(base, batch, rng)
+
+
+def _fit(base: Base, optimizer: Any, feed: Iterator[Any], steps: Iterator[int]) -> list[float]:
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight")
     base.lm.compile(optimizer=optimizer, loss=loss, weighted_metrics=[], sampler="greedy", jit_compile=False)
-    rng = np.random.default_rng(seed)
-    feed = (one for _ in iter(int, 1) for one in lessons.batches(base, batch, rng))
     losses = []
-    for _ in track(iter(range(steps))):
+    for _ in steps:
         given, wanted, weight = next(feed)
         losses.append(float(base.lm.train_on_batch(given, wanted, sample_weight=weight)))
     return losses
