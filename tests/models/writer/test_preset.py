@@ -231,7 +231,7 @@ def test_another_base_is_refused(trained, presets, tmp_path) -> None:
         PresetWriter.from_files(found, other)
     assert trained.hash[:12] in str(error.value)
     assert "--preset" in str(error.value)
-    with pytest.raises(PresetError, match="no folder with a config.json"):
+    with pytest.raises(PresetError, match="no folder with a config"):
         PresetWriter.from_files(found, tmp_path / "absent")
     with pytest.raises(PresetError, match="no preset is given"):
         PresetWriter.from_files(found, "")
