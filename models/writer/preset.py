@@ -13,7 +13,7 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,10 +84,17 @@ def preset_hash(folder: str | Path) -> str:
         name = file.relative_to(root).as_posix()
         if name == "metadata.json" or not (name.endswith((".json", ".h5")) or name.startswith("assets/")):
             continue
-        with file.open("rb") as data:
-            content = hashlib.file_digest(data, "sha256").hexdigest()
+        state = file.stat()
+        content = _file_hash(file, state.st_size, state.st_mtime_ns)
         found.update(f"{name}\0{content}\n".encode())
     return found.hexdigest()
+
+
+@lru_cache(maxsize=1024)
+def _file_hash(file: Path, size: int, changed: int) -> str:
+    """Weights are gigabytes: a file that has not changed is read once a process."""
+    with file.open("rb") as data:
+        return hashlib.file_digest(data, "sha256").hexdigest()
 
 
 def prompt(asked: Source, brief: Brief) -> str:

@@ -57,9 +57,10 @@ class Base:
         lm.compile(optimizer=None, loss=None, weighted_metrics=None, sampler="greedy", jit_compile=False)
         fix_order_of_sums()
         self.variables = _adapters(lm, rank)
-        places = getattr(lm.backbone, "max_sequence_length", None) or self.preprocessor.sequence_length
-        self.max_new = min(MAX_NEW, places // 2)
-        self.max_prompt = min(MAX_PROMPT, places - (self.max_new if kind == "CausalLM" else 0))
+        own = getattr(lm.backbone, "max_sequence_length", None)
+        self.places: int = own or self.preprocessor.sequence_length
+        self.max_new = min(MAX_NEW, self.places // 2)
+        self.max_prompt = min(MAX_PROMPT, self.places - (self.max_new if kind == "CausalLM" else 0))
         second = getattr(self.tokenizer, "end_token2_id", None)
         self.ends = [t for t in (self.tokenizer.end_token_id, second) if t is not None]
         self._functions: dict[Any, Any] = {}
@@ -147,7 +148,7 @@ class Base:
         if self.kind == "CausalLM":
             return {"token_ids": decoder, "padding_mask": real}
         longest = max(len(e.source) for e in encoded)
-        source, mask = self._pad([e.source for e in encoded], padded(longest, LENGTHS))
+        source, mask = self._pad([e.source for e in encoded], self._padded(longest))
         return {
             "encoder_token_ids": source,
             "encoder_padding_mask": mask,
@@ -160,7 +161,7 @@ class Base:
     ) -> tuple[dict[str, Any], Ints, NDArray[np.float32]]:
         """Inputs, wanted tokens and weights (batch, length): one for what is to be written, end included."""
         rows = [[*e.prefix, *t] for e, t in zip(encoded, targets, strict=True)]
-        length = padded(max(map(len, rows)) - 1, LENGTHS)
+        length = self._padded(max(map(len, rows)) - 1)
         tokens, real = self._pad(rows, length + 1)
         place = np.arange(length)
         starts = np.array([len(e.prefix) - 1 for e in encoded])
@@ -184,6 +185,9 @@ class Base:
         written = ops.convert_to_numpy(out[key]).reshape(len(encoded), sampler.beams, -1)
         found = [[[int(t) for t in beam if t >= 0] for beam in beams] for beams in written]
         return [[beam for beam in beams if beam] for beams in found]
+
+    def _padded(self, length: int) -> int:
+        return min(padded(length, LENGTHS), self.places)
 
     def _pad(self, rows: Sequence[Sequence[int]], length: int) -> tuple[Ints, NDArray[np.bool_]]:
         out = np.full((len(rows), length), self.tokenizer.pad_token_id or 0, np.int32)

@@ -153,7 +153,7 @@ class BeamSearch(keras_hub.samplers.Sampler):  # type: ignore[misc]
             row = ops.broadcast_to(ops.arange(rows, dtype="int32")[:, None], columns.shape)
             where = ops.reshape(ops.stack([row, columns], axis=-1), (-1, 2))
             out = ops.scatter_update(out, where, ops.ones((where.shape[0],), "bool"))
-        never = np.zeros(vocabulary, bool)
+        never = np.ones(vocabulary, bool)  # an output layer may be wider than the vocabulary
         never[: len(self.never)] = self.never[:vocabulary]
         too_long = ops.greater_equal(state["length"], self.max_new)[:, None]
         return ops.logical_or(ops.logical_or(out[:, :vocabulary], never[None, :]), too_long)
