@@ -234,7 +234,7 @@ def _task(folder: str) -> tuple[str, Any]:
         raise PresetError(f"preset '{folder}': its config.json is no preset's") from error
     for kind in _TEXT_INPUTS:
         task = getattr(models, kind)
-        if any(getattr(c.backbone_cls, "__name__", "") == name for c in _subclasses(task)):
+        if any(getattr(c.backbone_cls, "__name__", None) == name for c in _subclasses(task)):
             return kind, task
     raise PresetError(f"preset '{folder}': '{name}' is no CausalLM or Seq2SeqLM of keras-hub")
 

@@ -16,6 +16,7 @@ from models.writer.preset_search import BeamSearch
 VOCABULARY, END, NEVER_TOKEN, MAX_NEW = 11, 0, 1, 9
 PROMPTS = [[4, 5, 6, 7], [8, 9], [4, 5]]
 LENGTH = 4 + MAX_NEW
+WAVES = np.arange(VOCABULARY, dtype=np.float32) / 3
 Beams = list[list[list[int]]]
 
 
@@ -39,7 +40,7 @@ def search(table: np.ndarray, sampler: BeamSearch) -> Beams:
         last = ops.take(tokens, index - 1, axis=1)
         cache = cache + last[:, None]
         logits = ops.take(ops.convert_to_tensor(table), last, axis=0)
-        return logits + ops.sin(ops.cast(cache, "float32")), None, cache
+        return logits + ops.sin(ops.cast(cache, "float32") * WAVES), None, cache
 
     run = compiled(lambda p, m, c: sampler(next, p, cache=c, index=start, mask=m))
     found = np.asarray(run(*map(ops.convert_to_tensor, (prompt, mask, cache))))
@@ -56,7 +57,8 @@ def naive(table: np.ndarray, prompt: list[int], phrases: list[list[int]], d: Dec
             if done:
                 grown.append((score, tokens, True))
                 continue
-            z = table[([*prompt, *tokens])[-1]].astype(np.float64) + np.sin(float(sum(prompt) + sum(tokens)))
+            said = [*prompt, *tokens]
+            z = table[said[-1]].astype(np.float64) + np.sin(sum(said) * WAVES.astype(np.float64))
             log_p = z - np.log(np.exp(z - z.max()).sum()) - z.max()
             free = [i for i in np.argsort(-log_p) if not barred(tokens, int(i), phrases, d)]
             grown += [(score + log_p[i], [*tokens, int(i)], i == END) for i in free[: 2 * d.beams]]
@@ -73,7 +75,7 @@ def barred(tokens: list[int], new: int, phrases: list[list[int]], d: Decoding) -
     return new == NEVER_TOKEN or said or len(grams) != len(set(grams))
 
 
-@pytest.mark.parametrize(("beams", "seed"), [(1, 0), (1, 5), (3, 0), (3, 1), (3, 11)])
+@pytest.mark.parametrize(("beams", "seed"), [(1, 0), (1, 1), (3, 0), (3, 1), (3, 8)])
 def test_beams_are_those_of_a_naive_search(beams: int, seed: int) -> None:
     table, decoding = world(seed), Decoding(beams=beams, no_repeat=2)
     never = np.arange(VOCABULARY) == NEVER_TOKEN
