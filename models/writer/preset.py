@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.writer.clean import Pair, Plan, Source, source
-from models.writer.rules import load_rules
 from models.writer.text import clean_string, units
 from models.writer.verify import Brief, covers
 
@@ -123,7 +122,7 @@ class PresetWriter:
 
     def __init__(self, folder: str | Path, about: About, plan: Plan, adapters: Adapters) -> None:
         self.folder, self.about, self.plan, self.adapters = Path(folder), about, plan, adapters
-        self._searches: dict[str, BeamSearch] = {}
+        self._searches: dict[tuple[str, ...], BeamSearch] = {}
 
     @cached_property
     def base(self) -> Base:
@@ -169,7 +168,7 @@ class PresetWriter:
         if not briefs:
             return []
         self.base.use(self.adapters)
-        search = self._search(briefs[0].shown.language)
+        search = self._search(briefs[0].masked)
         asked = [self.ask(b) for b in briefs]
         prompts = [fitting_prompt(s, b, self.base.fits) for s, b in zip(asked, briefs, strict=True)]
         encoded = self.base.encode(prompts)
@@ -183,13 +182,14 @@ class PresetWriter:
                 texts[i] = _most_told(written, asked[i])
         return texts
 
-    def _search(self, language: str) -> BeamSearch:
+    def _search(self, masked: tuple[str, ...]) -> BeamSearch:
+        """The search that never writes these phrases; its graph is kept."""
         from models.writer.preset_search import BeamSearch
 
-        if language not in self._searches:
-            phrases = self.base.phrases(load_rules(language).phrases())
-            self._searches[language] = BeamSearch(self.base.never, self.base.ends, phrases, self.base.max_new)
-        return self._searches[language]
+        if masked not in self._searches:
+            base = self.base
+            self._searches[masked] = BeamSearch(base.never, base.ends, base.phrases(masked), base.max_new)
+        return self._searches[masked]
 
 
 def _expect(about: About, folder: str | Path) -> None:
