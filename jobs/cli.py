@@ -41,6 +41,12 @@ MaxUsers = Annotated[int | None, typer.Option("--max-users", min=1, help="Score 
 MaxProducts = Annotated[
     int | None, typer.Option("--max-products", min=1, help="Write at most so many products.")
 ]
+Backend = Annotated[
+    str, typer.Option("--backend", help="What writes: transformer or preset. Default: as set.")
+]
+Preset = Annotated[
+    str, typer.Option("--preset", help="Folder of a keras-hub preset, the base of backend preset.")
+]
 
 
 def parse_ds(value: str) -> date:
@@ -61,6 +67,19 @@ def _options(retrain: str, max_users: int | None, max_products: int | None) -> A
     return Options(retrain or "auto", max_users, max_products)  # type: ignore[arg-type]
 
 
+def _run_step(step: Step, ds: str, run_id: str, options: Any, changes: dict[str, str]) -> None:
+    """Run a step for a date; `changes`: settings that the command line overrides."""
+    from jobs.night import Night
+    from jobs.runner import run_step
+    from jobs.settings import load_settings, settings
+
+    day = parse_ds(ds)
+    given = {name: value for name, value in changes.items() if value}
+    night = Night(load_settings(**given) if given else settings(), day, run_id or f"manual-{day}", options)
+    module = importlib.import_module(f"jobs.{step.name}")
+    print(json.dumps(run_step(night, step.name, module.run), sort_keys=True))
+
+
 def _step_command(step: Step) -> Callable[..., None]:
     def command(
         ds: Ds,
@@ -69,18 +88,23 @@ def _step_command(step: Step) -> Callable[..., None]:
         max_users: MaxUsers = None,
         max_products: MaxProducts = None,
     ) -> None:
-        from jobs.night import Night
-        from jobs.runner import run_step
-        from jobs.settings import settings
+        _run_step(step, ds, run_id, _options(retrain, max_users, max_products), {})
 
-        day = parse_ds(ds)
-        options = _options(retrain, max_users, max_products)
-        night = Night(settings(), day, run_id or f"manual-{day}", options)
-        module = importlib.import_module(f"jobs.{step.name}")
-        print(json.dumps(run_step(night, step.name, module.run), sort_keys=True))
+    def writer_command(
+        ds: Ds,
+        run_id: RunId = "",
+        retrain: Retrain = "",
+        max_users: MaxUsers = None,
+        max_products: MaxProducts = None,
+        backend: Backend = "",
+        preset: Preset = "",
+    ) -> None:
+        changes = {"writer_backend": backend, "writer_preset": preset}
+        _run_step(step, ds, run_id, _options(retrain, max_users, max_products), changes)
 
-    command.__doc__ = step.help
-    return command
+    found = writer_command if step.name in ("train_writer", "describe") else command
+    found.__doc__ = step.help
+    return found
 
 
 for _step in STEPS:

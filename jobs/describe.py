@@ -25,7 +25,6 @@ from jobs.reviews import Reviews, edit_hash
 from models.writer.facts import Facts, read_facts
 from models.writer.verify import Verifier
 from models.writer.write import Copy, write
-from models.writer.writer import Writer
 
 TABLE = "product_descriptions"
 CHANNEL = "description"
@@ -74,7 +73,7 @@ class Desk:
     night: Night
     judges: Mapping[str, Verifier]
     version: str | None
-    writer: Writer | None
+    writer: files.AnyWriter | None
     earlier: pa.Table
     reviews: Reviews
     code: str
@@ -199,7 +198,7 @@ def products(night: Night) -> pa.Table:
 def open_desk(night: Night) -> Desk:
     """On the run's pinned inputs; every process that opens it decides alike."""
     row = night.model_in_service(files.MODEL)
-    writer = files.load(night.store, row["location"]) if row else None
+    writer = files.load(night.store, row["location"], night.settings.writer_preset) if row else None
     return Desk(
         night=night,
         judges=files.verifiers(night),

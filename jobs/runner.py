@@ -14,6 +14,7 @@ import psutil
 
 from jobs.errors import NightshelfError
 from jobs.night import Night
+from jobs.writer_preset import as_bad_input
 
 _SAMPLE_SECONDS = 0.5
 
@@ -68,7 +69,8 @@ def run_step(night: Night, name: str, run: Callable[[Night], dict[str, Any]]) ->
         _record(night, name, outcome)
     with PeakMemory() as memory:
         try:
-            summary = run(night)
+            with as_bad_input():
+                summary = run(night)
             outcome |= {"outcome": "done", "summary": summary}
         except BaseException as error:
             known = isinstance(error, NightshelfError)

@@ -130,6 +130,11 @@ class Settings(BaseSettings):
     review_share: float = Field(
         default=0.01, ge=0, le=1, description="share of all texts that is drawn for a look by chance"
     )
+    writer_backend: Literal["transformer", "preset"] = Field(
+        default="transformer",
+        description="what is trained: our own small network, or a preset's adapters",
+    )
+    writer_preset: str = Field(default="", description="folder of a keras-hub preset, the adapters' base")
 
     @field_validator("lake")
     @classmethod

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from jobs import writer_files as files
+from jobs import writer_preset
 from jobs.cli import main
+from jobs.errors import BadInput
 from jobs.model_cards import may_go_on, read_card, write_card
 from jobs.night import Night
 from jobs.reviews import Reviews
@@ -21,9 +24,12 @@ from models.writer.clean import Marks, Pair, Plan, make_pair, make_plan
 from models.writer.encode import make_tokenizer
 from models.writer.facts import read_facts
 from models.writer.judge import Exam, Numbers, frequency_loss, gate, measure, nearest_texts, template_texts
+from models.writer.preset import PresetWriter
 from models.writer.tokenizer import Tokenizer
 from models.writer.verify import Brief, Verifier
 from models.writer.writer import Writer
+
+log = logging.getLogger(__name__)
 
 MIN_PAIRS = 200
 # More do not fit into a night's steps; which ones are kept is a stable choice.
@@ -59,6 +65,7 @@ def run(night: Night) -> dict[str, Any]:
     incumbent = night.model_in_service(files.MODEL, before=True)
     if night.options.retrain == "never":
         return _untrained(night, "not retrained, as asked")
+    base = writer_preset.base_hash(night.settings)
     judges = files.verifiers(night)
     pairs = load_pairs(night, judges)
     if len(pairs) < MIN_PAIRS or not pairs.held:
@@ -68,7 +75,7 @@ def run(night: Night) -> dict[str, Any]:
     if night.options.retrain == "auto" and _same(incumbent, learnt_from):
         return _untrained(night, "the training pairs are those of the model in service", pairs)
     start = _warm_start(night, incumbent)
-    version = _version(night, learnt_from, incumbent if start else None)
+    version = _version(night, learnt_from, incumbent if start else None, base)
     card = None if night.options.retrain == "always" else read_card(night.store, files.location(version))
     # A verdict holds against the incumbent of that moment only.
     if card is None or card["against"] != _name(incumbent):
@@ -125,7 +132,8 @@ def _untrained(night: Night, why: str, pairs: Pairs | None = None) -> dict[str, 
 def _learnt_from(night: Night, pairs: Pairs) -> str:
     """Hash of all that a model is learnt from, but for its start."""
     s = night.settings
-    parts = [pairs.digest(), files.code_hash(), s.seed, s.writer_steps, s.writer_batch]
+    base = [s.writer_backend, writer_preset.base_hash(s)]
+    parts = [pairs.digest(), files.code_hash(), s.seed, s.writer_steps, s.writer_batch, base]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -133,16 +141,31 @@ def _same(incumbent: dict[str, Any] | None, learnt_from: str) -> bool:
     return incumbent is not None and json.loads(incumbent["trained_on"]).get("learnt_from") == learnt_from
 
 
-def _warm_start(night: Night, incumbent: dict[str, Any] | None) -> Writer | None:
-    """The model in service, to train on from; None once a week, and after a change of code."""
+def _warm_start(night: Night, incumbent: dict[str, Any] | None) -> files.AnyWriter | None:
+    """The model in service, to train on from; None once a week, and after a change of code or of backend."""
     if incumbent is None or not may_go_on(incumbent, night.ds, files.code_hash()):
         return None
-    return files.load(night.store, incumbent["location"])
+    writer = _rival(night, incumbent)
+    wanted = PresetWriter if night.settings.writer_backend == "preset" else Writer
+    return writer if isinstance(writer, wanted) else None
 
 
-def _version(night: Night, learnt_from: str, start: dict[str, Any] | None) -> str:
+def _rival(night: Night, incumbent: dict[str, Any] | None) -> files.AnyWriter | None:
+    """The model in service, where it can still write: without its base, adapters are no rival."""
+    if incumbent is None:
+        return None
+    try:
+        return files.load(night.store, incumbent["location"], night.settings.writer_preset)
+    except BadInput as error:
+        log.warning("%s is not compared with: %s", incumbent["version"], error)
+        return None
+
+
+def _version(night: Night, learnt_from: str, start: dict[str, Any] | None, base: str) -> str:
+    """The name says on which base a preset's adapters stand."""
     text = json.dumps([learnt_from, _name(start)])
-    return f"{night.ds}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    name = f"{night.ds}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    return f"{name}-base-{base[:12]}" if base else name
 
 
 def _name(row: dict[str, Any] | None) -> str | None:
@@ -155,7 +178,7 @@ def _train(
     pairs: Pairs,
     judges: Mapping[str, Verifier],
     learnt_from: str,
-    start: Writer | None,
+    start: files.AnyWriter | None,
     incumbent: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Train, measure, judge, save; returns the card: the row for `models` and the note for the report."""
@@ -170,14 +193,14 @@ def _train(
         ),
         "nearest neighbour": measure(exams, [nearest_texts(e, known) for e in exams], judges, writer.plan),
     }
-    before = files.load(night.store, incumbent["location"]) if incumbent else None
+    before = _rival(night, incumbent)
     old = _sit(exams, before, judges, writer.plan)[0] if before else None
     verdict = gate(new, baselines, old)
     files.save(night.store, version, writer)
     row = {
         "model": files.MODEL,
         "version": version,
-        "kind": "Transformer encoder-decoder, values as placeholders",
+        "kind": _kind(writer),
         "verdict": "accepted" if verdict.accepted else "refused",
         "why": verdict.why,
         "metrics": new,
@@ -192,7 +215,18 @@ def _train(
     return card
 
 
-def _fit(night: Night, pairs: Pairs, start: Writer | None) -> tuple[Writer, list[float]]:
+def _kind(writer: files.AnyWriter) -> str:
+    if isinstance(writer, PresetWriter):
+        about = writer.about
+        return f"{about.task} preset {about.base[:12]} with LoRA adapters of rank {about.rank}"
+    return "Transformer encoder-decoder, values as placeholders"
+
+
+def _fit(night: Night, pairs: Pairs, start: files.AnyWriter | None) -> tuple[files.AnyWriter, list[float]]:
+    if night.settings.writer_backend == "preset":
+        assert start is None or isinstance(start, PresetWriter)
+        return writer_preset.fit(night, pairs.train, start)
+    assert start is None or isinstance(start, Writer)
     from models.writer.train import train
 
     known = [p for p, _ in pairs.train]
@@ -213,8 +247,10 @@ def _fit(night: Night, pairs: Pairs, start: Writer | None) -> tuple[Writer, list
     return Writer.of(model, tokenizer, plan, (p.target for p in known)), losses
 
 
-def _losses(night: Night, writer: Writer, pairs: Pairs) -> Numbers:
+def _losses(night: Night, writer: files.AnyWriter, pairs: Pairs) -> Numbers:
     """Held-out cross-entropy per token, in nats: the network's, and that of word frequencies."""
+    if isinstance(writer, PresetWriter):
+        return writer_preset.losses(night, writer, pairs.train, pairs.held)
     from models.writer.train import token_loss
 
     held, tokenizer = [p for p, _ in pairs.held], writer.tokenizer
@@ -236,7 +272,7 @@ def _exams(pairs: Pairs) -> list[Exam]:
 
 
 def _sit(
-    exams: Sequence[Exam], writer: Writer, judges: Mapping[str, Verifier], plan: Plan
+    exams: Sequence[Exam], writer: files.AnyWriter, judges: Mapping[str, Verifier], plan: Plan
 ) -> tuple[Numbers, list[list[str]]]:
     """Measures of what a writer writes first, before any fallback, and the texts."""
     texts = [[c[0] if c else "" for c in writer.candidates(e.briefs)] for e in exams]

@@ -8,15 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from jobs import writer_preset
 from jobs.errors import BadInput
 from jobs.lake.store import Store
 from jobs.night import Night
 from jobs.settings import Settings
 from models.writer.facts import Lexicon, read_facts
+from models.writer.preset import PresetWriter
 from models.writer.rules import LANGUAGES, Rules, digest, load_rules
 from models.writer.verify import Verifier
 from models.writer.writer import FILES, Writer
 
+AnyWriter = Writer | PresetWriter
 MODEL = "writer"
 FACTS = ("product_id", "title_en", "title_zh", "category", "brand", "attributes_en", "attributes_zh")
 
@@ -70,14 +73,19 @@ def location(version: str) -> str:
     return f"models/{MODEL}/{version}"
 
 
-def save(store: Store, version: str, writer: Writer) -> None:
+def save(store: Store, version: str, writer: AnyWriter) -> None:
     for name, data in writer.to_files().items():
         store.write(f"{location(version)}/{name}", data)
 
 
-def load(store: Store, where: str) -> Writer | None:
-    """The writer kept there; None where its files are gone or of a kind that this code does not know."""
+def load(store: Store, where: str, preset: str = "") -> AnyWriter | None:
+    """The writer kept there; None where its files are gone or of a kind that this code does not know.
+
+    `preset`: folder of the base for adapters; `BadInput` where it is another base than theirs.
+    """
     try:
+        if writer_preset.is_kept(store, where):
+            return writer_preset.load(store, where, preset)
         return Writer.from_files({name: store.read(f"{where}/{name}") for name in FILES})
     except (FileNotFoundError, LookupError, TypeError, ValueError):
         return None
