@@ -121,6 +121,11 @@ class Settings(BaseSettings):
         description="language → markets whose rules hold for its copy",
     )
     competitors: list[str] = Field(default_factory=list, description="names that copy never says")
+    channels: list[str] = Field(
+        default=["title", "bullets", "description", "ad_copy", "ad_copy.lively", "search_keywords"],
+        min_length=1,
+        description="where copy is shown; ad_copy.<tone> for further tones",
+    )
     writer_steps: int = Field(default=400, ge=1, description="training steps of the writer, per night")
     writer_batch: int = Field(default=64, ge=1)
     review_limit: int = Field(default=200, ge=0, description="texts a night that people are asked to look at")

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from models.writer import template
 from models.writer.drafts import (
     AD_CHARS,
     BULLET_CHARS,
@@ -25,14 +24,14 @@ from models.writer.drafts import (
     keywords,
     titles,
 )
-from models.writer.forms import Form, names_product, tells_facts, tells_or_names, verify
+from models.writer.forms import Form, Lines, names_product, tells_facts, tells_or_names, verify
 from models.writer.phrases import load_phrases
 from models.writer.rules import LANGUAGES
 from models.writer.verify import Verdict
 
 DESCRIPTION, TITLE, AD_COPY = "description", "title", "ad_copy"
 PLAIN = "plain"
-# Google Merchant Center cuts titles at 150 characters, Taobao at 60 bytes of GBK: 30 Han or 60 Latin characters.
+# Google Merchant Center takes titles of 150 characters, Taobao of 60 bytes: 30 Han or 60 Latin characters.
 _TITLE_LENGTH = {"en": (2, 150), "zh": (2, 60)}
 
 
@@ -55,6 +54,13 @@ class Written:
     borrowed: bool
     verdict: Verdict
     refused: tuple[tuple[str, Verdict], ...] = ()
+
+    def checks(self) -> dict[str, bool | str]:
+        """Check → true, or what failed in the last refused draft."""
+        found = self.verdict.as_json()
+        if self.refused:
+            found.update(self.refused[-1][1].failed)
+        return found
 
 
 def _whole(bounds: dict[str, tuple[int, int]], lines: int) -> dict[str, tuple[int, int]]:
@@ -90,16 +96,24 @@ CHANNELS = _channels()
 ALL = (DESCRIPTION, *CHANNELS)
 
 
-def write(channel: Channel, request: Request) -> Written:
-    """The first draft of the channel that passes its checks; else the sentence that claims nothing."""
+def verdict(channel: Channel, text: str, lines: Lines) -> Verdict:
+    """A channel's checks on a text, whoever wrote it."""
+    return verify(channel.form, text, lines)
+
+
+def write(channel: Channel, request: Request, rejected: frozenset[str] = frozenset()) -> Written:
+    """The first draft of the channel that passes its checks, or "" where none does.
+
+    `rejected`: texts that a person does not want to read again, as `normalise` gives them.
+    """
     refused: list[tuple[str, Verdict]] = []
     for text, borrowed in channel.drafts(request):
-        verdict = verify(channel.form, text, request.lines)
+        verdict = verify(channel.form, text, request.lines, rejected)
         if verdict.ok:
             return Written(text, borrowed, verdict, tuple(refused))
         refused.append((text, verdict))
-    text, verdict = template.nothing_known(request.brief, request.lines.verifier)
-    return Written(text, False, verdict, tuple(refused))
+    last = refused[-1][1] if refused else Verdict({"facts": "nothing to tell"})
+    return Written("", False, last, tuple(refused))
 
 
 def unknown(names: Sequence[str]) -> list[str]:

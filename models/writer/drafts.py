@@ -1,4 +1,4 @@
-"""Drafts of titles, bullets, ad copy and keywords, best first. Nothing here is trusted: `channels.write` verifies."""
+"""Drafts of titles, bullets, ad copy and keywords, best first. None is trusted: `channels.write` verifies."""
 
 from __future__ import annotations
 
@@ -42,9 +42,12 @@ class Request:
     """What drafts are made of. `description`: the product's published one, where a person or the network
     wrote it, else "": a template tells nothing that the phrases would not."""
 
-    brief: Brief
     description: str
     lines: Lines
+
+    @property
+    def brief(self) -> Brief:
+        return self.lines.brief
 
     @property
     def language(self) -> str:
@@ -76,9 +79,9 @@ class Request:
         found: list[str] = []
         for name, value in self.ranked:
             phrase = self.phrases.by_name.get(name.casefold())
-            if phrase and phrase[1].title == place and _short(value):
-                if not any(contains(units(said), units(value)) for said in (self.noun, *found)):
-                    found.append(value)
+            told = any(contains(units(said), units(value)) for said in (self.noun, *found))
+            if phrase and phrase[1].title == place and _short(value) and not told:
+                found.append(value)
         return found
 
 
@@ -179,7 +182,7 @@ def _phrased_lines(request: Request, told: set[str]) -> list[str]:
     shown, phrases = request.brief.shown, request.phrases
     if len(lines) + len(told) < FEW_FACTS:
         spare = ((phrases.brand, shown.brand), (phrases.kind, request.noun))
-        named = [fill(frame, {"value": value}) for frame, value in spare if value and units(value) not in said]
+        named = [fill(f, {"value": v}) for f, v in spare if v and units(v) not in said]
         lines += [line for line in named if request.lines.allow(line, BULLET_CHARS[request.language])]
     return lines
 

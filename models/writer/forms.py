@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from models.writer.text import is_han, is_latin, units
+from models.writer.text import is_han, is_latin, normalise, units
 from models.writer.verify import CHECKS, Brief, Verdict, Verifier, covers, without_own
 
 # A word that stands in a title more often than this is there for a search engine.
 MAX_REPEATS = 2
 _PROMOTION = "!\uff01\u2605\u2606\u2714\u2705"
 # Judged by the form instead.
-_OWN_CHECKS = ("language", "coverage", "length")
+_OWN_CHECKS = ("language", "coverage", "length", "rejected")
 
 Coverage = Callable[[Sequence[str], Brief], str]
 
@@ -31,7 +32,7 @@ class Form:
     stuffing: bool = False
 
     def broken_by(self, lines: Sequence[str], language: str) -> str:
-        """"" or what is wrong with the text's outline."""
+        """What is wrong with the text's outline, or ""."""
         low, high = self.lines
         if not low <= len(lines) <= high:
             return f"{len(lines)} lines, not {low} to {high}"
@@ -65,7 +66,7 @@ class Lines:
         return bounds[0] <= len(line) <= bounds[1] and not any(self.checks(line).values())
 
 
-def verify(form: Form, text: str, lines: Lines) -> Verdict:
+def verify(form: Form, text: str, lines: Lines, rejected: frozenset[str] = frozenset()) -> Verdict:
     """All checks of `Verifier.verify`, line by line, with the form's own language, length and coverage."""
     language, brief = lines.verifier.language, lines.brief
     cut = text.split("\n")
@@ -76,12 +77,16 @@ def verify(form: Form, text: str, lines: Lines) -> Verdict:
     found["length"] = "" if low <= size <= high else f"{size} characters, not {low} to {high}"
     found["coverage"] = form.coverage(cut, brief)
     found["form"] = form.broken_by(cut, language)
+    found["rejected"] = "a person rejected this text" if normalise(text) in rejected else ""
     return Verdict(found)
 
 
 def foreign(text: str, brief: Brief, language: str) -> str:
-    """"" or why the text is in another language. Unlike prose it may consist of the product's own strings alone,
-    but not of those in another script where the product has some in the language's own."""
+    """Why the text is in another language, or "".
+
+    Unlike prose it may consist of the product's own strings alone, but not of those in another script where
+    the product has some in the language's own.
+    """
     rest = [u for u in without_own(units(text), brief) if any(c.isalpha() for c in u)]
     right = is_han if language == "zh" else _latin
     name = "Chinese" if language == "zh" else "English"
@@ -104,7 +109,7 @@ def _stuffed(title: str) -> str:
         return f"'{mark}' in a title"
     found = units(title)
     words = [u for u in found if len(u) > 2 and not is_han(u)]
-    pairs = [a + b for a, b in zip(found, found[1:], strict=False) if is_han(a) and is_han(b)]
+    pairs = [a + b for a, b in pairwise(found) if is_han(a) and is_han(b)]
     word, count = max(Counter(words + pairs).items(), key=lambda e: (e[1], e[0]), default=("", 0))
     return f"'{word}' {count} times" if count > MAX_REPEATS else ""
 
