@@ -73,10 +73,10 @@ def description_row(desk: Desk, task: Task, copy: Copy | None) -> Row | None:
         return _human(desk, task, DESCRIPTION, task.content_hash, task.text, verdict)
     asked = desk.version if task.action == MODEL else None
     return _row(desk, task, DESCRIPTION, task.content_hash) | {
-        "text": copy.text,
+        "text": copy.text or None,
         "tier": copy.tier,
         "model_version": asked,
-        "ai_label": AI_LABEL[task.facts.language],
+        "ai_label": AI_LABEL[task.facts.language] if copy.text else None,
         "checks": _json(copy.checks()),
     }
 

@@ -106,13 +106,15 @@ def write(channel: Channel, request: Request, rejected: frozenset[str] = frozens
 
     `rejected`: texts that a person does not want to read again, as `normalise` gives them.
     """
+    if request.brief.silent:
+        return Written("", False, Verdict({"facts": request.brief.silent}))
     refused: list[tuple[str, Verdict]] = []
     for text, borrowed in channel.drafts(request):
         verdict = verify(channel.form, text, request.lines, rejected)
         if verdict.ok:
             return Written(text, borrowed, verdict, tuple(refused))
         refused.append((text, verdict))
-    last = refused[-1][1] if refused else Verdict({"facts": "nothing to tell"})
+    last = refused[-1][1] if refused else Verdict({"facts": "nothing that this channel could tell"})
     return Written("", False, last, tuple(refused))
 
 

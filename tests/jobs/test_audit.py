@@ -67,6 +67,7 @@ def test_every_broken_promise_is_named_and_nothing_is_marked(night: Night) -> No
             good("product_descriptions"),
             good("product_descriptions", language="en", ai_label=None),
             good("product_descriptions", language="en", channel="search", product_id="p2"),
+            good("product_descriptions", language="en", channel="ad_copy.lively"),
         ],
         similar_items=[good("similar_items"), good("similar_items", product_id="p2", similar_id="gone")],
     )
