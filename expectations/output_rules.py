@@ -202,7 +202,7 @@ DESCRIPTIONS = (
     *member("language", ("en", "zh")),
     *rule(
         "channel_known",
-        r"channel RLIKE '^(title|bullets|description|ad_copy(\\.[a-z_]+)?|search_keywords)$'",
+        r"channel RLIKE '^(title|bullets|description|ad_copy(\\.[a-z_]+)?|search_keywords)\\z'",
         "channel",
         "one of the channels of copy; ad copy of a further tone is ad_copy.<tone>",
     ),

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobs.copy_tasks import EDITED, HUMAN, KEEP, MODEL, NONE, TEMPLATE, Desk, Row, Task
 from jobs.writer_files import sorted_counts
@@ -16,7 +16,7 @@ from models.writer.channels import CHANNELS, DESCRIPTION, TITLE, Channel
 from models.writer.drafts import Request
 from models.writer.forms import Lines
 from models.writer.verify import Verdict
-from models.writer.write import Copy, write
+from models.writer.write import Copy, others, write
 
 AI_LABEL = {"en": "AI-generated", "zh": "AI生成"}
 # Texts of each tier, channel and language that a block keeps for the report.
@@ -27,16 +27,25 @@ REFUSED = 5
 _SERVING = ("human", "model", "retry")
 
 
-def write_block(desk: Desk, tasks: Sequence[Task]) -> tuple[list[Row], Row]:
-    """The rows of a block in the order of their keys, and its note for the report."""
+class Block(NamedTuple):
+    """The rows of a block in the order of their keys; `texts`: its descriptions and what could stand in for
+    them, as `alike.TEXTS` lays out; its note for the report."""
+
+    rows: list[Row]
+    texts: list[Row]
+    note: Row
+
+
+def write_block(desk: Desk, tasks: Sequence[Task]) -> Block:
     rows: list[Row] = []
+    texts: list[Row] = []
     note = empty_note()
     for language in desk.judges:
         mine = [t for t in tasks if t.facts.language == language]
         new = [t for t in mine if t.action in (MODEL, TEMPLATE)]
-        finished = {id(t): c for t, c in zip(new, _copies(desk, language, new), strict=True)}
+        finished = dict(zip(map(id, new), _copies(desk, language, new), strict=True))
         for task in mine:
-            copy = finished.get(id(task))
+            copy, *spare = finished.get(id(task), [None])
             description = description_row(desk, task, copy)
             found = [(description, task.action == KEEP)] if description else []
             found += channel_rows(desk, task, description)
@@ -46,11 +55,32 @@ def write_block(desk: Desk, tasks: Sequence[Task]) -> tuple[list[Row], Row]:
                 take_note(note, row, kept)
             if copy and description:
                 _take_refused(note, description, copy)
-    return sorted(rows, key=lambda r: (r["product_id"], r["language"], r["channel"])), note
+            if description and description["text"]:
+                texts += _texts(task, description, [s for s in spare if s])
+    rows.sort(key=lambda r: (r["product_id"], r["language"], r["channel"]))
+    return Block(rows, texts, note)
 
 
-def _copies(desk: Desk, language: str, tasks: Sequence[Task]) -> Iterator[Copy]:
-    """Finished copy for the tasks, in order; the network is asked for those that are the model's only."""
+def _texts(task: Task, row: Row, spare: Sequence[Copy]) -> Iterator[Row]:
+    """The description and what could stand in for it, best first."""
+    about = {
+        "product_id": row["product_id"],
+        "language": row["language"],
+        "category": " > ".join(task.facts.category),
+        "family": task.family,
+        "fixed": task.action not in (MODEL, TEMPLATE),
+    }
+    chosen = {k: row[k] for k in ("text", "tier", "checks")}
+    others = ({"text": c.text, "tier": c.tier, "checks": _json(c.checks())} for c in spare)
+    for rank, wrote in enumerate((chosen, *others)):
+        yield {**about, "rank": rank, **wrote}
+
+
+def _copies(desk: Desk, language: str, tasks: Sequence[Task]) -> Iterator[list[Copy]]:
+    """Finished copy for the tasks, in order, each with what could stand in for it.
+
+    The network is asked for those that are the model's only.
+    """
     judge = desk.judges[language]
     briefs = [judge.brief(t.facts, t.rejected) for t in tasks]
     asked = [i for i, t in enumerate(tasks) if t.action == MODEL]
@@ -58,7 +88,8 @@ def _copies(desk: Desk, language: str, tasks: Sequence[Task]) -> Iterator[Copy]:
     if asked and desk.writer is not None:
         for i, texts in zip(asked, desk.writer.candidates([briefs[i] for i in asked]), strict=True):
             candidates[i] = texts
-    return write(briefs, candidates, judge)
+    for brief, texts, copy in zip(briefs, candidates, write(briefs, candidates, judge), strict=True):
+        yield [copy, *others(copy, brief, texts, judge)]
 
 
 def description_row(desk: Desk, task: Task, copy: Copy | None) -> Row | None:
@@ -192,6 +223,20 @@ def take_note(note: Row, row: Row, kept: bool) -> None:
     if sum(s["kind"] == kind for s in note["samples"]) < SAMPLES.get(row["channel"], SAMPLES_OF_OTHERS):
         told = {k: row[k] for k in ("product_id", "language", "channel", "tier", "text", "model_version")}
         note["samples"].append({"kind": kind, **told, "checks": json.loads(row["checks"])})
+
+
+def change_note(note: Row, old: Row, new: Row, kept: bool, earlier: Row | None) -> None:
+    """Put a row in the place of a counted one; `earlier`: yesterday's row, which `old` may have been."""
+    was_kept = earlier is not None and {**earlier, "ds": old["ds"]} == old
+    note["carried_over"] += kept - was_kept
+    kinds = [f"{row['tier']}.{row['language']}.{row['channel']}" for row in (old, new)]
+    note["tiers"][kinds[0]] -= 1
+    note["tiers"][kinds[1]] = note["tiers"].get(kinds[1], 0) + 1
+    told = ("product_id", "language", "channel")
+    for sample in note["samples"]:
+        if all(sample[k] == new[k] for k in told):
+            shown = {k: new[k] for k in ("tier", "text", "model_version")}
+            sample.update(shown, kind=kinds[1], checks=json.loads(new["checks"]))
 
 
 def _take_refused(note: Row, row: Row, copy: Copy) -> None:

@@ -106,11 +106,11 @@ class Desk:
 
     def tasks(self, rows: Sequence[Row]) -> list[Task]:
         """What to do for a block's products, in every language; `rows` in the order of their ids."""
-        before = self._earlier(rows)
+        before = self.before(rows)
         found = []
         for row in rows:
             mine = {lang: before.get((row["product_id"], lang), {}) for lang in self.judges}
-            options = [self._task(row, lang, rows_before) for lang, rows_before in mine.items()]
+            options = [self.task(row, lang, rows_before) for lang, rows_before in mine.items()]
             if any(t.action == MODEL for t in options):
                 if self.budget is not None and self.budget <= 0:
                     options = [self._spare(t) for t in options]
@@ -119,7 +119,8 @@ class Desk:
             found += options
         return found
 
-    def _task(self, row: Row, language: str, before: Mapping[str, Row]) -> Task:
+    def task(self, row: Row, language: str, before: Mapping[str, Row]) -> Task:
+        """What to do in one language, whatever tonight's limit; `before`: yesterday's rows by channel."""
         task = self._decide(row, language, before.get(DESCRIPTION))
         others = {name: found for name, found in before.items() if name != DESCRIPTION}
         title = clean_string(row[f"title_{language}"] or "")
@@ -188,7 +189,7 @@ class Desk:
         hashed = self.content_hash(task.facts, None, task.rejected)
         return replace(task, action=TEMPLATE, content_hash=hashed, earlier=None)
 
-    def _earlier(self, rows: Sequence[Row]) -> dict[tuple[str, str], dict[str, Row]]:
+    def before(self, rows: Sequence[Row]) -> dict[tuple[str, str], dict[str, Row]]:
         """(product, language) → channel → yesterday's row."""
         if not rows or not self.earlier.num_rows:
             return {}

@@ -15,8 +15,9 @@ import pyarrow as pa
 
 from jobs import writer_files as files
 from jobs.cli import main
+from jobs.copy_alike import limit, save_rows, save_texts
 from jobs.copy_rows import add_notes, write_block
-from jobs.copy_tasks import Desk, Row, Task
+from jobs.copy_tasks import Desk, Task
 from jobs.lake.registry import BY_NAME
 from jobs.night import Night
 from jobs.reviews import Reviews
@@ -29,18 +30,17 @@ def run(night: Night) -> dict[str, Any]:
     desk = open_desk(night)
     products = night.read("products", columns=list(INPUT)).sort_by("product_id")
     size = night.settings.block_size
-    shards, notes = [], []
     starts = range(0, products.num_rows, size)
+    shards = []
     for number, start in enumerate(night.track(starts, "writing copy", len(starts))):
-        tasks = desk.tasks(products.slice(start, size).to_pylist())
-        shard, note = _shard(desk, number, tasks)
-        shards.append(shard)
-        notes.append(note)
+        shards.append(_shard(desk, number, desk.tasks(products.slice(start, size).to_pylist())))
+    limited = limit(desk, shards, products)
     if shards:
-        night.stage_files(TABLE, shards)
+        night.stage_files(TABLE, [f"{base}.parquet" for base in limited.shards])
     else:
         night.stage(TABLE, BY_NAME[TABLE].schema.empty_table())
-    note = add_notes(desk, notes)
+    notes = [json.loads(night.store.read(f"{base}.json")) for base in limited.shards]
+    note = add_notes(desk, notes) | {"alike": limited.report}
     night.note("descriptions", note)
     told = ("rows", "tiers", "written", "written_by_model", "carried_over", "model_version")
     return {k: note[k] for k in told}
@@ -70,17 +70,14 @@ def _newest_earlier(night: Night) -> pa.Table:
     return night.read(TABLE, start=days[-1], end=days[-1]).sort_by("product_id")
 
 
-def _shard(desk: Desk, number: int, tasks: Sequence[Task]) -> tuple[str, Row]:
-    """Key of the block's Parquet file, and its note; both are there already after a crash behind them."""
-    store = desk.night.store
+def _shard(desk: Desk, number: int, tasks: Sequence[Task]) -> str:
+    """Key of the block's files, but for their endings; they are there already after a crash behind them."""
     base = desk.night.work(f"describe/{number:05d}-{desk.fingerprint(tasks)[:24]}")
-    if not store.exists(f"{base}.parquet"):
-        rows, note = write_block(desk, tasks)
-        store.write(f"{base}.json", json.dumps(note, ensure_ascii=False, sort_keys=True).encode())
-        # Last: its presence says that the block is done.
-        store.write_parquet(f"{base}.parquet", pa.Table.from_pylist(rows, schema=BY_NAME[TABLE].schema))
-    note = json.loads(store.read(f"{base}.json"))
-    return f"{base}.parquet", note
+    if not desk.night.store.exists(f"{base}.parquet"):
+        rows, texts, note = write_block(desk, tasks)
+        save_texts(desk.night.store, base, texts)
+        save_rows(desk.night.store, base, rows, note)
+    return base
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ _EXTRA: dict[str, dict[str, str]] = {
     },
     "similar_items": {"fallback_share": "avg(if(source = 'category', 1D, 0D))"},
     "product_descriptions": {
-        # Titles and keywords are the templates' work by nature: only the description shows how the model does.
+        # Titles and keywords are made by rules: the description shows how the model does.
         "template_share": "avg(if(channel = 'description', if(tier = 'template', 1D, 0D), NULL))",
         "bullets_template_share": "avg(if(channel = 'bullets', if(tier = 'template', 1D, 0D), NULL))",
         "title_human_share": "avg(if(channel = 'title', if(tier = 'human', 1D, 0D), NULL))",
