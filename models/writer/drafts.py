@@ -119,6 +119,8 @@ def titles(request: Request) -> Iterator[Draft]:
 
 
 def _title(language: str, brand: str, front: list[str], noun: str, behind: list[str]) -> str:
+    if language == "zh" and not any(map(is_han, units(noun))):
+        return " ".join(part for part in (brand, noun, *front, *behind) if part)
     if language == "zh":
         core = "".join(v if is_han(v[-1]) else f"{v} " for v in front) + noun
         return " ".join(part for part in (brand, core, *behind) if part)

@@ -10,7 +10,7 @@ import pytest
 from models.writer.alike import SHINGLE, Choice, Shelf, opening, opening_quota, signatures, similarity
 from models.writer.text import units
 
-WORDS = "cup tea red blue glass hand warm light table oak wool soft long short round flat deep north".split()
+WORDS = "cup tea red blue glass hand warm light table oak wool soft long short round flat deep".split()  # noqa: SIM905
 BASE = "This mug by Lumo is made of stoneware, comes in red and keeps a warm drink close at hand all morning."
 
 
