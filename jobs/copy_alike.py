@@ -50,6 +50,7 @@ EXAMPLES = 3
 _SHOWN_CHARS = 300
 
 Key = tuple[str, str]  # product, language
+Place = tuple[int, str, int]  # block, product, rank
 
 
 @dataclass
@@ -122,7 +123,7 @@ class _Findings:
     texts: int = 0
     changed: int = 0
     alike: int = 0
-    largest: list[tuple[int, str, list[tuple[int, str]], float]] = field(default_factory=list)
+    largest: list[tuple[int, str, list[Place], float]] = field(default_factory=list)
     crowded: int = 0
     openings: list[tuple[float, int, str, str]] = field(default_factory=list)
 
@@ -143,16 +144,17 @@ class _Findings:
             if rank:
                 chosen.setdefault(first["block"], {})[first["product_id"], first["language"]] = rank
                 self.changed += 1
-        self._note(category, products, shelf, families)
+        texts = [p[rank] for p, rank in zip(products, shelf.ranks, strict=True)]
+        self._note(category, texts, shelf, families)
 
-    def _note(self, category: str, products: Sequence[Sequence[Row]], shelf: Shelf, families: int) -> None:
+    def _note(self, category: str, products: Sequence[Row], shelf: Shelf, families: int) -> None:
         self.texts += len(products)
         clusters = shelf.clusters()
         self.alike += sum(map(len, clusters))
         near = {frozenset((a, b)): s for a, b, s in shelf.pairs}
         for cluster in clusters[:EXAMPLES]:
             pair = next(sorted(p) for p in near if p <= set(cluster))
-            shown = [(products[i][0]["block"], products[i][0]["product_id"]) for i in pair]
+            shown = [(products[i]["block"], products[i]["product_id"], products[i]["rank"]) for i in pair]
             self.largest.append((len(cluster), category, shown, near[frozenset(pair)]))
         self.largest = sorted(self.largest, key=lambda c: (-c[0], c[1]))[:EXAMPLES]
         self.crowded += sum(max(0, len(f) - shelf.quota) for f in shelf.opened.values())
@@ -185,15 +187,13 @@ class _Findings:
         }
 
 
-def _read(store: Store, shards: Sequence[str], language: str, wanted: Sequence[tuple[int, str]]) -> list[Row]:
+def _read(store: Store, shards: Sequence[str], language: str, wanted: Sequence[Place]) -> list[Row]:
     found = []
-    for block, product in wanted:
-        for row in store.read_parquet(
-            f"{shards[block]}.texts", ["product_id", "language", "text"]
-        ).to_pylist():
-            if (row["product_id"], row["language"]) == (product, language):
+    columns = ["product_id", "language", "rank", "text"]
+    for block, product, rank in wanted:
+        for row in store.read_parquet(f"{shards[block]}.texts", columns).to_pylist():
+            if (row["product_id"], row["language"], row["rank"]) == (product, language, rank):
                 found.append({"product_id": product, "text": row["text"][:_SHOWN_CHARS]})
-                break
     return found
 
 

@@ -112,6 +112,11 @@ def description_row(desk: Desk, task: Task, copy: Copy | None) -> Row | None:
     }
 
 
+def serving_text(description: Row) -> str:
+    """What the other channels may take from a description."""
+    return description["text"] if description["tier"] in _SERVING else ""
+
+
 @dataclass(frozen=True)
 class _Sheet:
     """A product's description as the other channels see it; what they need of it is made when first asked."""
@@ -124,7 +129,7 @@ class _Sheet:
     def source(self) -> str:
         if self.description is None:
             return self.task.text
-        return str(self.description["text"]) if self.description["tier"] in _SERVING else ""
+        return serving_text(self.description)
 
     @cached_property
     def request(self) -> Request:
@@ -170,7 +175,7 @@ def _channel_row(sheet: _Sheet, channel: Channel) -> tuple[Row, bool]:
         return {**earlier, "ds": desk.night.ds}, True
     if ruling.action == HUMAN:
         # The shop's own title serves where it keeps to the channel's form and rules.
-        verdict = channels.verdict(channel, ruling.text, sheet.request.lines)
+        verdict = channels.verdict(channel.name, ruling.text, sheet.request.lines)
         if verdict.ok:
             return _human(desk, task, channel.name, ruling.content_hash, ruling.text, verdict), False
     return _machine_row(sheet, channel, wanted, rejected), False

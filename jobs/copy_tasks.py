@@ -173,9 +173,7 @@ class Desk:
     def verdict(self, facts: Facts, channel: str, text: str) -> Verdict:
         """A channel's checks on a text that a person wrote."""
         judge = self.judges[facts.language]
-        if channel == DESCRIPTION:
-            return judge.verify(text, judge.brief(facts))
-        return channels.verdict(CHANNELS[channel], text, Lines(judge.brief(facts), judge))
+        return channels.verdict(channel, text, Lines(judge.brief(facts), judge))
 
     def _spare(self, task: Task) -> Task:
         """Beyond tonight's limit: what is still true of the product stays, else a template writes."""

@@ -109,7 +109,7 @@ class Shelf:
     bound: float
     quota: int
     families: list[str] = field(default_factory=list)
-    products: list[str] = field(default_factory=list)
+    ranks: list[int] = field(default_factory=list)
     opened: dict[str, set[str]] = field(default_factory=dict)
     pairs: list[tuple[int, int, float]] = field(default_factory=list)
     _signatures: list[Bytes] = field(default_factory=list)
@@ -149,7 +149,7 @@ class Shelf:
     def _add(self, choice: Choice, rank: int) -> None:
         place = len(self.families)
         self.families.append(choice.family)
-        self.products.append(choice.product_id)
+        self.ranks.append(rank)
         self._signatures.append(choice.signatures[rank])
         self.opened.setdefault(choice.openings[rank], set()).add(choice.family)
         for key in _bands(choice.signatures[rank]):

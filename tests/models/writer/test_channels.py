@@ -37,7 +37,7 @@ def facts(language: str, row: int = 0, **changes) -> Facts:
 
 
 def judged(channel: str, text: str, of: Facts) -> dict[str, str]:
-    return verdict(CHANNELS[channel], text, request(of).lines).failed
+    return verdict(channel, text, request(of).lines).failed
 
 
 def test_english_channels_read_as_a_merchandiser_would_write_them():
@@ -184,7 +184,7 @@ def test_any_facts_give_verified_text_or_none(language, attributes, title, sente
     for channel in CHANNELS.values():
         found = write(channel, asked)
         if found.text:
-            assert verdict(channel, found.text, request(of).lines).ok
+            assert verdict(channel.name, found.text, request(of).lines).ok
         assert len(found.text.encode()) <= 1024
     keywords = write(CHANNELS["search_keywords"], asked).text
     assert len(keywords.split("\n")) <= KEYWORDS
