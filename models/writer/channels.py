@@ -56,11 +56,9 @@ class Written:
     refused: tuple[tuple[str, Verdict], ...] = ()
 
     def checks(self) -> dict[str, bool | str]:
-        """Check → true, or what failed in the last refused draft."""
-        found = self.verdict.as_json()
-        if self.refused:
-            found.update(self.refused[-1][1].failed)
-        return found
+        """Check → true. That richer drafts did not fit is by design; that a person rejected one is told."""
+        rejected = (v.failed["rejected"] for _, v in self.refused if "rejected" in v.failed)
+        return self.verdict.as_json() | {"rejected": why for why in rejected}
 
 
 def _whole(bounds: dict[str, tuple[int, int]], lines: int) -> dict[str, tuple[int, int]]:
