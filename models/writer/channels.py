@@ -57,8 +57,8 @@ class Written:
 
     def checks(self) -> dict[str, bool | str]:
         """Check → true. That richer drafts did not fit is by design; that a person rejected one is told."""
-        rejected = (v.failed["rejected"] for _, v in self.refused if "rejected" in v.failed)
-        return self.verdict.as_json() | {"rejected": why for why in rejected}
+        told = [v.failed["rejected"] for _, v in self.refused if "rejected" in v.failed]
+        return self.verdict.as_json() | ({"rejected": told[0]} if told else {})
 
 
 def _whole(bounds: dict[str, tuple[int, int]], lines: int) -> dict[str, tuple[int, int]]:
