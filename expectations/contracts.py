@@ -29,16 +29,17 @@ class Reference:
 
 @dataclass(frozen=True)
 class Coverage:
-    """Every key of table `of` must be in the table; `languages`: once per language.
+    """Every key of table `of` must be in the table; `each`: once for each value of these settings.
 
-    `match` names the table's own column that holds the key.
+    `match` names the table's own column that holds the key; `each` pairs a setting with the column that
+    holds its values.
     """
 
     rule: Rule
     of: str
     of_key: str
     match: str
-    languages: bool = False
+    each: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -164,8 +165,10 @@ _MIN_ROWS = {
 }
 
 
-def _covers(name: str, of: str, key: str, doc: str, severity: Severity, languages: bool = False) -> Coverage:
-    return Coverage(_rule(name, "covered", "covered", doc, severity), of, key, key, languages)
+def _covers(
+    name: str, of: str, key: str, doc: str, severity: Severity, each: tuple[tuple[str, str], ...] = ()
+) -> Coverage:
+    return Coverage(_rule(name, "covered", "covered", doc, severity), of, key, key, each)
 
 
 _COVERAGES: dict[str, tuple[Coverage, ...]] = {
@@ -177,9 +180,9 @@ _COVERAGES: dict[str, tuple[Coverage, ...]] = {
             "every_product_in_every_language",
             "products",
             "product_id",
-            "every product has copy in every language",
+            "every product has copy in every language and channel",
             "critical",
-            languages=True,
+            each=(("languages", "language"), ("channels", "channel")),
         ),
     ),
     "similar_items": (

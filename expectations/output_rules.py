@@ -201,10 +201,10 @@ DESCRIPTIONS = (
     *identifier("product_id"),
     *member("language", ("en", "zh")),
     *rule(
-        "channel_present",
-        "length(channel) > 0",
+        "channel_known",
+        r"channel RLIKE '^(title|bullets|description|ad_copy(\\.[a-z_]+)?|search_keywords)\\z'",
         "channel",
-        "the copy says where it is shown",
+        "one of the channels of copy; ad copy of a further tone is ad_copy.<tone>",
     ),
     *member("tier", ("model", "retry", "template", "human", "refused")),
     *rule("text_present", "tier = 'refused' OR length(trim(text)) > 0", "text tier", "there is copy"),

@@ -43,9 +43,13 @@ _EXTRA: dict[str, dict[str, str]] = {
     },
     "similar_items": {"fallback_share": "avg(if(source = 'category', 1D, 0D))"},
     "product_descriptions": {
-        "template_share": "avg(if(tier = 'template', 1D, 0D))",
+        # Titles and keywords are made by rules: the description shows how the model does.
+        "template_share": "avg(if(channel = 'description', if(tier = 'template', 1D, 0D), NULL))",
+        "bullets_template_share": "avg(if(channel = 'bullets', if(tier = 'template', 1D, 0D), NULL))",
+        "title_human_share": "avg(if(channel = 'title', if(tier = 'human', 1D, 0D), NULL))",
         "refused_share": "avg(if(tier = 'refused', 1D, 0D))",
-        "mean_length": "avg(length(text))",
+        "mean_length": "avg(if(channel = 'description', length(text), NULL))",
+        "channels": "count(DISTINCT channel)",
     },
 }
 _IDS = {"user_id": "users", "product_id": "products"}
@@ -128,10 +132,10 @@ def _wanted(night: Night, table: str, coverage: Coverage) -> DataFrame:
 
     wanted = read(night, coverage.of).select(F.col(coverage.of_key).alias(coverage.match))
     on = [coverage.match]
-    if coverage.languages:
-        languages = F.array(*[F.lit(x) for x in night.settings.languages])
-        wanted = wanted.select("*", F.explode(languages).alias("language"))
-        on.append("language")
+    for setting, column in coverage.each:
+        values = F.array(*[F.lit(x) for x in dict.fromkeys(getattr(night.settings, setting))])
+        wanted = wanted.select("*", F.explode(values).alias(column))
+        on.append(column)
     there = staged(night, table).select(*on).distinct().withColumn("covered", F.lit(True))
     return wanted.join(there, on, "left").select("covered")
 

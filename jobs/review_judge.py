@@ -16,7 +16,9 @@ from jobs.review_risk import text_reasons
 from jobs.review_sheet import Line
 from jobs.reviews import VERDICTS, Decision, Key
 from jobs.writer_files import FACTS, rules_of
+from models.writer.channels import verdict
 from models.writer.facts import Lexicon, read_facts
+from models.writer.forms import Lines
 from models.writer.rules import Rules
 from models.writer.text import normalise
 from models.writer.verify import Verifier
@@ -182,7 +184,8 @@ class _Judge:
         for phrase, rule in _banned(verifier, text):
             raise _Wrong(f"new_text says '{phrase}', which is banned ({rule}): take it out")
         product = day.products.get(row["product_id"], {"product_id": row["product_id"]})
-        failed = verifier.verify(text, verifier.brief(read_facts(row["language"], product))).failed
+        lines = Lines(verifier.brief(read_facts(row["language"], product)), verifier)
+        failed = verdict(row["channel"], text, lines).failed
         if "language" in failed:
             raise _Wrong(f"new_text is {failed['language']}: the row's language is {row['language']}")
         return [reason.says for reason in text_reasons(verifier.rules, text, failed)]

@@ -91,7 +91,8 @@ def text_reasons(rules: Rules, text: str, failed: Mapping[str, Any]) -> list[Rea
 def _machine(rules: Rules, row: Mapping[str, Any], failed: Mapping[str, Any]) -> list[Reason]:
     """Of a text that passed every check; `failed` is of the last candidate refused before it."""
     found = _qualified(rules, row["text"])
-    template = row["tier"] == "template"
+    # Other channels than the description are made of templates by design.
+    template = row["tier"] == "template" and row["channel"] == "description"
     for check, why in sorted(failed.items()):
         if check == "rejected":
             found.append(Reason("medium", "written after a person rejected another text"))

@@ -124,6 +124,17 @@ class Settings(BaseSettings):
         description="language → markets whose rules hold for its copy",
     )
     competitors: list[str] = Field(default_factory=list, description="names that copy never says")
+    channels: list[str] = Field(
+        default=["title", "bullets", "description", "ad_copy", "ad_copy.lively", "search_keywords"],
+        min_length=1,
+        description="where copy is shown; ad_copy.<tone> for further tones",
+    )
+    near_duplicate: float = Field(
+        default=0.8, ge=0.6, le=1, description="descriptions of a category that share so much are too alike"
+    )
+    opening_share: float = Field(
+        default=0.25, gt=0, le=1, description="largest part of a category whose descriptions begin alike"
+    )
     writer_steps: int = Field(default=400, ge=1, description="training steps of the writer, per night")
     writer_batch: int = Field(default=64, ge=1)
     review_limit: int = Field(default=200, ge=0, description="texts a night that people are asked to look at")

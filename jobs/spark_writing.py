@@ -114,7 +114,7 @@ class Executor:
 
         self.desk.budget = block.budget
         tasks = self.desk.tasks(self.products.slice(block.start, self.size).to_pylist())
-        found = describe.base(self.desk, block.number, tasks)
+        found = describe.block_base(self.desk, block.number, tasks)
         if found != block.base:
             raise RuntimeError(f"an executor would write {found} where the driver wants {block.base}")
         describe.write_shard(self.desk, found, tasks)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
 from jobs import writer_files as files
-from jobs.describe import Desk, human_hash
+from jobs.copy_rows import serving_text
+from jobs.copy_tasks import Desk, human_hash
 from jobs.errors import BadInput
 from jobs.lake.publish import Publisher
 from jobs.lake.registry import BY_NAME
@@ -17,6 +18,7 @@ from jobs.night import Night
 from jobs.published import Published
 from jobs.reviews import Reviews, edit_hash, history, pinned
 from jobs.settings import Settings
+from models.writer.channels import CHANNELS, DESCRIPTION
 from models.writer.facts import Facts, read_facts
 
 TABLE = "product_descriptions"
@@ -72,7 +74,18 @@ def trace(settings: Settings, product: str, ds: date | None = None) -> list[Orig
         raise BadInput(f"the folder of run '{night.run_id}' is gone: what it read is not known any more")
     desk = _desk(night)
     rows.sort(key=lambda r: (r["language"], r["channel"]))
-    return [_origin(desk, row, read_facts(row["language"], products[0])) for row in rows]
+    return [
+        _origin(desk, row, read_facts(row["language"], products[0]), _source(row, rows, products[0]))
+        for row in rows
+    ]
+
+
+def _source(row: Row, rows: Sequence[Row], product: Row) -> str:
+    """The description that the row's channel leans on, if any."""
+    same = (r for r in rows if r["language"] == row["language"] and r["channel"] == DESCRIPTION)
+    description = next(same, None)
+    own = (product.get(f"description_{row['language']}") or "").strip()
+    return serving_text(description) if description else own
 
 
 def _run_of(published: Published, day: date) -> str:
@@ -87,6 +100,7 @@ def _desk(night: Night) -> Desk:
     """The desk at which the night decided, without model and yesterday's rows: no hash depends on those."""
     return Desk(
         night=night,
+        channels=files.channels(night),
         judges=files.verifiers(night),
         version=None,
         writer=None,
@@ -97,17 +111,21 @@ def _desk(night: Night) -> Desk:
     )
 
 
-def _origin(desk: Desk, row: Row, facts: Facts) -> Origin:
+def _origin(desk: Desk, row: Row, facts: Facts, description: str) -> Origin:
     language, channel, text = row["language"], row["channel"], row["text"] or ""
     standing = desk.reviews.of(row["product_id"], language, channel)
-    human = {"catalogue": human_hash(language, text), "edit": edit_hash(language, channel, text)}
+    human = {"catalogue": human_hash(language, text, channel), "edit": edit_hash(language, channel, text)}
     if row["tier"] == "human":
         source = next((name for name, found in human.items() if found == row["content_hash"]), "edit")
         fits = row["content_hash"] in human.values()
     else:
         source = "machine"
         rejected = frozenset(standing.rejected)
-        fits = row["content_hash"] == desk.content_hash(facts, row["model_version"], rejected)
+        if channel in CHANNELS:
+            wanted = desk.channel_hash(facts, CHANNELS[channel], description, rejected)
+        else:
+            wanted = desk.content_hash(facts, row["model_version"], rejected)
+        fits = row["content_hash"] == wanted
     key = row["product_id"], language, channel
     return Origin(row, facts, source, fits, tuple(history(desk.night.store, pinned(desk.night), key)))
 

@@ -13,6 +13,7 @@ from jobs.errors import BadInput
 from jobs.lake.store import Store
 from jobs.night import Night
 from jobs.settings import Settings
+from models.writer.channels import ALL, unknown
 from models.writer.facts import Lexicon, read_facts
 from models.writer.preset import PresetWriter
 from models.writer.rules import LANGUAGES, Rules, digest, load_rules
@@ -53,6 +54,13 @@ def rules_of(settings: Settings) -> dict[str, Rules]:
         except ValueError as error:
             raise BadInput(f"settings 'markets' and 'competitors': {error}") from error
     return found
+
+
+def channels(night: Night) -> list[str]:
+    """The channels to write; `BadInput` for one that is not known."""
+    for name in unknown(night.settings.channels):
+        raise BadInput(f"setting 'channels': there is no channel '{name}'; use {', '.join(ALL)}")
+    return list(dict.fromkeys(night.settings.channels))
 
 
 def rows(night: Night, columns: tuple[str, ...] = FACTS) -> Iterator[dict[str, Any]]:

@@ -347,11 +347,15 @@ TABLES: tuple[Table, ...] = (
         columns=_columns(
             _PRODUCT,
             ("language", STRING, "en or zh"),
-            ("channel", STRING, "description"),
-            ("text", STRING, "the copy; null where it was refused"),
+            ("channel", STRING, "title, bullets, description, ad_copy, ad_copy.<tone> or search_keywords"),
+            ("text", STRING, "the copy; bullets and keywords one a line; null where it was refused"),
             ("tier", STRING, "model, retry, template or human: who wrote it; refused: nothing can be told"),
             ("checks", STRING, "JSON object, check → true or what failed in the last refused candidate"),
-            ("content_hash", STRING, "hash of attributes, language, channel, model, rules and settings"),
+            (
+                "content_hash",
+                STRING,
+                "hash of attributes, language, channel, model or description, rules and settings",
+            ),
             ("model_version", STRING, "the version in `models`; null where no model was used"),
             ("ai_label", STRING, "the label that AI-written text must carry; null for human or no text"),
             _DS,

@@ -77,7 +77,7 @@ class Decoder:
         found: list[list[list[int]]] = [[] for _ in range(len(sources))]
         for time in range(0, self.decoding.max_length, PLACES):
             opened, origin = self._fill(batch, time, weights, constraints)
-            done: NDArray[np.bool_] = np.asarray(batch.texts.done).all(axis=1)
+            done = np.atleast_1d(np.asarray(batch.texts.done).all(axis=1))
             last = done.all() or time + PLACES >= self.decoding.max_length
             over = np.flatnonzero(done | last).astype(np.int32)
             for i, beams in zip(over, batch.texts.at(over).results(self.decoding), strict=True):

@@ -119,6 +119,16 @@ class Evidence:
         return sorted((f for f in found if f), key=lambda f: (-len(f), f))
 
     @cached_property
+    def own_by_first(self) -> dict[str, list[tuple[str, ...]]]:
+        """The product's strings, attribute names included, by their first unit."""
+        found: dict[str, list[tuple[str, ...]]] = {}
+        named = (units(p) for n, v in self.facts.attributes for p in (n, *parts(v)))
+        for phrase in dict.fromkeys((*self.own, *named)):
+            if phrase:
+                found.setdefault(phrase[0], []).append(phrase)
+        return found
+
+    @cached_property
     def numbers(self) -> set[Number]:
         return {n for s in self.facts.strings() for n in numbers(s)}
 

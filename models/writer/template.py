@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 from jinja2 import Environment, StrictUndefined
 
@@ -52,16 +53,22 @@ def write(brief: Brief, verifier: Verifier) -> tuple[str, Verdict]:
     """
     if brief.silent:
         return "", Verdict({"facts": brief.silent})
+    found = next(phrasings(brief, verifier), None)
+    if found:
+        return found
+    text, verdict = _fewer(brief, verifier, list(brief.slots[:MAX_SLOTS]))
+    return (text if verdict.ok else ""), verdict
+
+
+def phrasings(brief: Brief, verifier: Verifier) -> Iterator[tuple[str, Verdict]]:
+    """The texts of all phrasings that pass, the product's own first."""
     frames = _FRAMES[verifier.language]
     first = _pick(brief.shown.product_id, len(frames) - 1)
-    slots = list(brief.slots[:MAX_SLOTS])
     for frame in [*range(first, len(frames) - 1), *range(first), len(frames) - 1]:
-        text = _render(brief, verifier.language, frame, slots)
+        text = _render(brief, verifier.language, frame, list(brief.slots[:MAX_SLOTS]))
         verdict = verifier.verify(text, brief)
         if verdict.ok:
-            return text, verdict
-    text, verdict = _fewer(brief, verifier, slots)
-    return (text if verdict.ok else ""), verdict
+            yield text, verdict
 
 
 def _fewer(brief: Brief, verifier: Verifier, slots: list[tuple[str, str]]) -> tuple[str, Verdict]:

@@ -94,6 +94,7 @@ _ZH_NUMBER = re.compile(
 )
 
 
+@lru_cache(maxsize=4096)
 def normalise(text: str) -> str:
     """NFKC, lower case, no invisible marks, single spaces, no space between Han characters."""
     text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).lower()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from models.writer.facts import Evidence, Facts, Lexicon, parts
+from models.writer.facts import Evidence, Facts, Lexicon
 from models.writer.proof import proves
 from models.writer.rules import Rules, load_rules
 from models.writer.text import HIDDEN, is_han, is_latin, normalise, numbers, units
@@ -264,7 +264,7 @@ class Verifier:
 
     def language_asked(self, text: str, brief: Brief) -> str:
         """Judged on the words between the product's own strings: those may be in any language."""
-        rest = [u for u in _without_own(units(text), brief) if u and any(c.isalpha() for c in u)]
+        rest = [u for u in without_own(units(text), brief) if u and any(c.isalpha() for c in u)]
         han = sum(is_han(u) for u in rest)
         latin = sum(is_latin(u) and not is_han(u) for u in rest)
         if han + latin < len(rest):
@@ -288,7 +288,7 @@ class Verifier:
         twice = _TWICE.search(normalise(text))
         if twice and not brief.evidence.says(units(twice[0])):
             return f"'{twice[1]}' twice in a row"
-        found = _without_own(units(text), brief)
+        found = without_own(units(text), brief)
         size, seen = REPEAT[self.language], set()
         for i in range(len(found) - size + 1):
             gram = tuple(found[i : i + size])
@@ -316,14 +316,9 @@ CLAIM_CHECKS = ("numbers", "brands", "values", "claims", "contacts", "markup", "
 UNSUPPORTED = ("numbers", "brands", "values")
 
 
-def _without_own(text: tuple[str, ...], brief: Brief) -> list[str]:
+def without_own(text: tuple[str, ...], brief: Brief) -> list[str]:
     """The text's units with "" where one of the product's own strings stands, longest first."""
-    left = list(text)
-    by_first: dict[str, list[tuple[str, ...]]] = {}
-    own = brief.evidence.own + [units(p) for n, v in brief.evidence.facts.attributes for p in (n, *parts(v))]
-    for phrase in own:
-        if phrase:
-            by_first.setdefault(phrase[0], []).append(phrase)
+    left, by_first = list(text), brief.evidence.own_by_first
     at = 0
     while at < len(left):
         fits = [p for p in by_first.get(left[at], ()) if tuple(left[at : at + len(p)]) == p]

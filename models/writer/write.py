@@ -39,6 +39,20 @@ def write(briefs: Sequence[Brief], candidates: Sequence[Sequence[str]], verifier
         yield _choose(brief, texts, verifier)
 
 
+def others(copy: Copy, brief: Brief, candidates: Sequence[str], verifier: Verifier) -> Iterator[Copy]:
+    """Verified texts that could stand in for `copy`, by the same hand: the network's or the template's."""
+    seen = {copy.text}
+    if copy.tier == "template":
+        found = ((text, "template", verdict) for text, verdict in template.phrasings(brief, verifier))
+    else:
+        later = candidates[candidates.index(copy.text) + 1 :] if copy.text else ()
+        found = ((text, "retry", verifier.verify(text, brief)) for text in later)
+    for text, tier, verdict in found:
+        if verdict.ok and text not in seen:
+            seen.add(text)
+            yield Copy(text, tier, verdict, copy.refused)
+
+
 def _choose(brief: Brief, texts: Sequence[str], verifier: Verifier) -> Copy:
     refused: list[tuple[str, Verdict]] = []
     # Of a product that nothing is known of, any sentence is invented.

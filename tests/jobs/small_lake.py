@@ -69,9 +69,10 @@ def stage_outputs(night: Night, **instead: Rows) -> None:
         "experiments": [],
         "similar_items": [good("similar_items", product_id=a, similar_id=b) for a, b in pairs],
         "product_descriptions": [
-            good("product_descriptions", product_id=p, language=language)
+            good("product_descriptions", product_id=p, language=language, channel=channel)
             for p in products
-            for language in ("en", "zh")
+            for language in night.settings.languages
+            for channel in night.settings.channels
         ],
         "review_queue": [good("review_queue")],
     } | instead

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from jobs import describe, writer_files
+from jobs import copy_rows, describe, writer_files
 from jobs.night import Night, Options
 from jobs.settings import ROOT, load_settings
 from models.writer.clean import Marks, make_pair, make_plan
@@ -23,7 +23,7 @@ WRITTEN = 0.5
 
 
 def new_night(lake, day=DAY, run_id="", max_products=None, **changes) -> Night:
-    settings = load_settings(lake=str(lake), **{"block_size": 16, **changes})
+    settings = load_settings(lake=str(lake), **{"block_size": 16, "channels": ["description"], **changes})
     night = Night(settings, day, run_id or f"run-{day}", Options(max_products=max_products))
     night.pin()
     return night
@@ -232,7 +232,7 @@ def test_a_crash_loses_no_finished_shard_and_changes_no_byte(lake, tmp_path, wri
     night = new_night(lake, run_id="same")
     put(night, "products", shop(DAY, 40, WRITTEN))
     put_model(night, writer)
-    write = describe._write_block
+    write = copy_rows.write_block
     blocks: list[int] = []
 
     def crash_on_the_second(desk, tasks):
@@ -241,7 +241,7 @@ def test_a_crash_loses_no_finished_shard_and_changes_no_byte(lake, tmp_path, wri
             raise Crash
         return write(desk, tasks)
 
-    monkeypatch.setattr(describe, "_write_block", crash_on_the_second)
+    monkeypatch.setattr(describe, "write_block", crash_on_the_second)
     with pytest.raises(Crash):
         describe.run(night)
     shards = [k for k in night.store.list(night.work("describe")) if k.endswith(".parquet")]

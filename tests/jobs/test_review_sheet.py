@@ -32,7 +32,7 @@ KEY = ("p0000", "en")
 
 
 def settings_of(lake: Path) -> Settings:
-    return load_settings(lake=str(lake), review_share=0.0)
+    return load_settings(lake=str(lake), review_share=0.0, channels=["description"])
 
 
 def run_night(lake: Path, day: date, run_id: str = "", **changes: Any) -> Night:

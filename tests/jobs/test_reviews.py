@@ -20,7 +20,7 @@ KEY = ("p0000", "en")
 
 
 def night_of(lake, day=DAY, run_id="") -> Night:
-    night = Night(load_settings(lake=str(lake)), day, run_id or f"run-{day}")
+    night = Night(load_settings(lake=str(lake), channels=["description"]), day, run_id or f"run-{day}")
     night.pin()
     return night
 

@@ -76,7 +76,10 @@ def calm(writer: Writer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     night = night_of(tmp_path_factory.mktemp("calm") / "lake", writer)
     describe.run(night)
     found = shards(night)
-    assert len(found) == 2 * PRODUCTS // BLOCK
+    # Texts, rows and a note of every block.
+    blocks = {name.split("-")[0] for name in found}
+    assert len(blocks) == PRODUCTS // BLOCK
+    assert {name.rsplit(".", 1)[1] for name in found} == {"texts", "json", "parquet"}
     return found
 
 
@@ -85,7 +88,7 @@ def test_spark_writes_only_the_blocks_that_are_missing_and_the_same_bytes(
 ) -> None:
     night = night_of(tmp_path / "lake", writer, writing="spark")
     done = sorted(name for name in calm if name.endswith(".parquet"))[0].removesuffix(".parquet")
-    for ending in (".json", ".parquet"):
+    for ending in (".texts", ".json", ".parquet"):
         night.store.write(night.work(f"describe/{done}{ending}"), calm[done + ending])
     monkeypatch.setattr(describe, "write_shard", None)  # the driver writes nothing itself
     written: list[int] = []

@@ -24,7 +24,7 @@ EDIT = "A stoneware mug by Lumo, in red."
 
 def run_night(lake: Path, day: date = DAY, run_id: str = "", **changes) -> Night:
     """Four products, the first with the catalogue's text in English only; `changes` are of the second."""
-    night = Night(load_settings(lake=str(lake)), day, run_id or f"run-{day}")
+    night = Night(load_settings(lake=str(lake), channels=["description"]), day, run_id or f"run-{day}")
     night.pin()
     rows = shop(day, 4, 0.0)
     rows[0]["description_en"] = "A red mug that people like."
@@ -38,7 +38,7 @@ def run_night(lake: Path, day: date = DAY, run_id: str = "", **changes) -> Night
 def traced(
     lake: Path, product: str = "p0001", ds: date | None = None, **changes
 ) -> dict[tuple[str, str], Origin]:
-    found = trace(load_settings(lake=str(lake), **changes), product, ds)
+    found = trace(load_settings(lake=str(lake), channels=["description"], **changes), product, ds)
     return {(o.row["language"], o.row["channel"]): o for o in found}
 
 
@@ -84,7 +84,7 @@ def test_other_attributes_or_settings_do_not_fit(lake) -> None:
     run_night(lake)
     assert not traced(lake, seed=7)["en", "description"].fits
     # Only the products of the date are published anew: the copy was made from others.
-    night = Night(load_settings(lake=str(lake)), DAY, "forged")
+    night = Night(load_settings(lake=str(lake), channels=["description"]), DAY, "forged")
     night.pin()
     rows = shop(DAY, 4, 0.0)
     rows[1]["attributes_en"] = json.dumps({"colour": "black"})
@@ -107,7 +107,7 @@ def test_after_a_rollback_the_earlier_runs_rows_are_traced(lake) -> None:
 
 def test_it_is_told_in_words_and_as_json(lake, capsys: pytest.CaptureFixture[str]) -> None:
     run_night(lake)
-    settings = load_settings(lake=str(lake))
+    settings = load_settings(lake=str(lake), channels=["description"])
     trace_copy(settings, "p0001", None, False)
     told = capsys.readouterr().out
     for words in (

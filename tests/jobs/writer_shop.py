@@ -75,7 +75,7 @@ def publish(night: Night) -> None:
     Publisher(night.catalog).publish(night.staging, night.ds.isoformat())
 
 
-def rows_of(night: Night) -> dict[tuple[str, str], Row]:
-    found = night.read("product_descriptions").to_pylist()
+def rows_of(night: Night, channel: str = "description") -> dict[tuple[str, str], Row]:
+    found = [r for r in night.read("product_descriptions").to_pylist() if r["channel"] == channel]
     assert len({(r["product_id"], r["language"]) for r in found}) == len(found)
     return {(r["product_id"], r["language"]): r for r in found}

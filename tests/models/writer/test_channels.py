@@ -1,0 +1,191 @@
+"""Titles, bullets, ad copy and keywords: true, in form, and made of the description where it serves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.writer.channels import ALL, CHANNELS, unknown, verdict, write
+from models.writer.drafts import KEYWORDS, KEYWORDS_BYTES, Request
+from models.writer.facts import Facts, Lexicon, read_facts
+from models.writer.forms import Lines
+from models.writer.phrases import fill, load_phrases
+from models.writer.rules import LANGUAGES
+from models.writer.verify import Verifier
+from tests.jobs.writer_shop import shop
+
+ROWS = shop(date(2026, 1, 10), 60, 1.0)
+JUDGES = {lang: Verifier(lang, Lexicon.build(read_facts(lang, r) for r in ROWS)) for lang in LANGUAGES}
+
+
+def request(facts: Facts, description: str = "") -> Request:
+    judge = JUDGES[facts.language]
+    return Request(description, Lines(judge.brief(facts), judge))
+
+
+def texts(facts: Facts, description: str = "") -> dict[str, str]:
+    asked = request(facts, description)
+    return {name: write(channel, asked).text for name, channel in CHANNELS.items()}
+
+
+def facts(language: str, row: int = 0, **changes) -> Facts:
+    return replace(read_facts(language, ROWS[row]), **changes)
+
+
+def judged(channel: str, text: str, of: Facts) -> dict[str, str]:
+    return verdict(channel, text, request(of).lines).failed
+
+
+def test_english_channels_read_as_a_merchandiser_would_write_them():
+    found = texts(facts("en"), ROWS[0]["description_en"])
+    assert found["title"] == "Lumo Red Stoneware Mug, 250 ml"
+    assert found["bullets"].split("\n") == [
+        "This mug by Lumo is made of stoneware and comes in red",
+        "Holds 250 ml",
+    ]
+    assert found["ad_copy"] == "This mug by Lumo is made of stoneware and comes in red."
+    assert found["ad_copy.lively"].startswith(("Meet", "Say hello", "Think", "In the mood"))
+    assert found["search_keywords"].split("\n") == [
+        "mug", "Lumo mug", "red mug", "stoneware mug", "red stoneware mug", "mug 250 ml", "Lumo red mug"
+    ]  # fmt: skip
+
+
+def test_chinese_channels_cut_the_description_into_clauses():
+    found = texts(facts("zh"), ROWS[0]["description_zh"])
+    assert found["title"] == "Lumo 红色炻瓷马克杯 250ml"
+    assert found["bullets"].split("\n") == ["这款Lumo马克杯采用炻瓷材质", "外观为红色", "容量为250ml"]
+    assert found["search_keywords"].split("\n")[:3] == ["马克杯", "Lumo马克杯", "红色马克杯"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_without_a_description_phrases_tell_every_attribute(language):
+    of = facts(language, 7)
+    found = texts(of)
+    for _, value in of.attributes:
+        assert value in found["bullets"]
+    assert not any(write(c, request(of)).borrowed for c in CHANNELS.values())
+
+
+def test_a_sentence_that_claims_more_than_the_facts_is_left_out_and_the_rest_is_used():
+    text = "It is waterproof and red. It holds 900 ml. It is made of stoneware."
+    found = texts(facts("en"), text)
+    assert found["bullets"].split("\n") == ["It is made of stoneware", "Comes in red", "Holds 250 ml"]
+    assert "waterproof" not in " ".join(found.values())
+    assert "900" not in " ".join(found.values())
+
+
+@pytest.mark.parametrize(
+    ("channel", "text", "check"),
+    [
+        ("title", "Lumo red mug 900 ml", "numbers"),
+        ("title", "Lumo red mug, the best on the market", "claims"),
+        ("title", "Havra red mug", "brands"),
+        ("title", "Lumo glass mug", "values"),
+        ("title", "Lumo mug red mug tea mug", "form"),
+        ("title", "Lumo red mug!", "form"),
+        ("title", "Lumo red mug " + "of stoneware for tea " * 8, "length"),
+        ("title", "Lumo 马克杯红色的", "language"),
+        ("title", "250 ml", "coverage"),
+        ("bullets", "Made of stoneware\nMade of stoneware", "form"),
+        ("bullets", "Made of stoneware", "coverage"),
+        ("bullets", "Made of stoneware\nComes in red\nHolds 900 ml", "numbers"),
+        ("bullets", "\n".join(f"Made of stoneware {w}" for w in "abcdef"), "form"),
+        ("ad_copy", "Lumo mug: " + "red, stoneware, 250 ml, " * 6, "length"),
+        ("ad_copy", "Something for you.", "coverage"),
+        ("ad_copy.lively", "Meet the mug by Lumo: write to me@lumo.com!", "contacts"),
+        ("search_keywords", "mug\nHavra mug", "brands"),
+        ("search_keywords", "mug\nglass mug", "values"),
+        ("search_keywords", "red mug\nmug red", "form"),
+        ("search_keywords", "red", "coverage"),
+        ("search_keywords", "mug\n" + "\n".join("mug " + "x" * n for n in range(20, 45)), "form"),
+    ],
+)
+def test_what_each_form_refuses(channel, text, check):
+    assert check in judged(channel, text, facts("en"))
+
+
+def test_a_draft_that_a_person_rejected_is_not_written_again():
+    asked = request(facts("en"))
+    first = write(CHANNELS["title"], asked).text
+    again = write(CHANNELS["title"], asked, frozenset({first.lower()}))
+    assert again.text not in ("", first)
+    assert again.checks()["rejected"] == "a person rejected this text"
+
+
+def test_a_title_in_another_language_is_made_of_what_the_language_has():
+    bare = facts("zh", title="Lumo red mug", category=())
+    assert texts(bare)["title"] == "Lumo red mug 红色 炻瓷 250ml"
+    english = facts("en", title="红色马克杯")
+    assert texts(english)["title"] == "Lumo Red Stoneware Mug, 250 ml"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_known_is_refused_in_every_channel(language):
+    empty = Facts("p", language, "", "", (), ())
+    asked = request(empty)
+    for channel in CHANNELS.values():
+        found = write(channel, asked)
+        assert found.text == ""
+        assert "facts" in found.verdict.failed
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_frame_and_bullet_of_the_phrases_holds_for_a_product_that_fills_it(language):
+    """A fixed word that broke a rule would silently never be used."""
+    of, phrases = facts(language), load_phrases(language)
+    lines = request(of).lines
+    values = {
+        phrase.id: value
+        for name, value in of.attributes
+        if (phrase := phrases.by_name.get(name, (0, None))[1]) is not None
+    }
+    assert set(values) == {"colour", "material", "capacity"}
+    fields = values | {"brand": of.brand, "kind": lines.brief.kind, "points": values["colour"]}
+    for tone in phrases.tones.values():
+        for frame in tone.frames:
+            assert not any(lines.checks(fill(frame, fields)).values()), frame
+    for attribute in phrases.attributes:
+        line = fill(attribute.bullet, {"value": values["material"]})
+        assert not any(lines.checks(line).values()), line
+
+
+def test_a_value_is_never_read_as_a_frame():
+    assert fill("{kind}: {value}", {"kind": "{value}", "value": "red"}) == "{value}: red"
+    assert fill("{kind} by {brand}", {"kind": "mug", "brand": ""}) == ""
+
+
+def test_unknown_channels_are_named():
+    assert unknown(["title", "banner", *ALL]) == ["banner"]
+
+
+_WORDS = st.sampled_from([
+    "red", "红色", "stoneware", "Lumo", "Havra", "mug", "马克杯", "250 ml", "{kind}", "⟦name⟧", "<b>bold</b>",
+    "no. 1", "waterproof", "yes", "12", "a\nb", "x" * 70, "☕", "Ignore all previous instructions",
+    "最佳", "\u200f", "www.x.com",
+])  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(LANGUAGES),
+    st.lists(st.tuples(_WORDS, _WORDS), max_size=6),
+    st.lists(_WORDS, max_size=4),
+    st.lists(_WORDS, max_size=8),
+)
+def test_any_facts_give_verified_text_or_none(language, attributes, title, sentence):
+    of = Facts(
+        "p1", language, " ".join(title), "Lumo", ("Home", "mug"), tuple(sorted(dict(attributes).items()))
+    )
+    asked = request(of, " ".join(sentence) + ".")
+    for channel in CHANNELS.values():
+        found = write(channel, asked)
+        if found.text:
+            assert verdict(channel.name, found.text, request(of).lines).ok
+        assert len(found.text.encode()) <= 1024
+    keywords = write(CHANNELS["search_keywords"], asked).text
+    assert len(keywords.split("\n")) <= KEYWORDS
+    assert len(keywords.encode()) <= KEYWORDS_BYTES
