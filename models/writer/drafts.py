@@ -113,9 +113,11 @@ def titles(request: Request) -> Iterator[Draft]:
         title = _title(request.language, brand, front, request.noun, behind)
         if title and len(title) <= TITLE_CHARS[request.language]:
             yield title, False
-    for name in (request.brief.shown.title, request.noun, brand):
-        if name:
-            yield name, False
+    names = [n for n in (request.brief.shown.title, request.noun, brand) if n]
+    yield from ((name, False) for name in names)
+    # A name of another language may stand where a value of this one stands beside it.
+    values = [*before, *after, *(v for _, v in request.ranked if _short(v))]
+    yield from ((f"{name} {value}", False) for value in values for name in names)
 
 
 def _title(language: str, brand: str, front: list[str], noun: str, behind: list[str]) -> str:
@@ -194,7 +196,8 @@ def _lines_about(request: Request, name: str, value: str) -> Iterator[str]:
     if phrase and _short(value):
         yield fill(phrase[1].bullet, {"value": value})
     label = name[:1].upper() + name[1:] if request.language == "en" else name
-    yield fill(request.phrases.label, {"name": label, "value": value})
+    for frame in (request.phrases.label, request.phrases.detail):
+        yield fill(frame, {"name": label, "value": value})
 
 
 # -- ad copy -------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ class Phrases:
     """All fixed words of one language, and a hash that changes with any of them."""
 
     label: str
+    detail: str
     brand: str
     kind: str
     attributes: tuple[AttributePhrase, ...]
@@ -73,5 +74,12 @@ def load_phrases(language: str) -> Phrases:
         if phrase.title not in _PLACES or "{value}" not in phrase.bullet:
             raise ValueError(f"phrases/{language}.toml, attribute '{phrase.id}': title or bullet")
     tones = {e["name"]: Tone(e["name"], e["from_description"], tuple(e["frames"])) for e in entries["tone"]}
-    words = (entries["label"], entries["brand"], entries["kind"])
-    return Phrases(*words, found, tones, hashlib.sha256(data).hexdigest())
+    return Phrases(
+        label=entries["label"],
+        detail=entries["detail"],
+        brand=entries["brand"],
+        kind=entries["kind"],
+        attributes=found,
+        tones=tones,
+        digest=hashlib.sha256(data).hexdigest(),
+    )

@@ -11,7 +11,10 @@ import pytest
 from jobs import describe, writer_files
 from jobs.night import Night, Options
 from jobs.settings import load_settings
+from models.writer.channels import verdict
 from models.writer.facts import read_facts
+from models.writer.forms import Lines
+from models.writer.verify import Verifier
 from tests.jobs.writer_shop import put, rows_of, shop
 
 DAY = date(2026, 1, 10)
@@ -97,27 +100,38 @@ def night(tmp_path_factory) -> Night:
     return night
 
 
+@pytest.fixture(scope="module")
+def judges(night: Night) -> dict[str, Verifier]:
+    return writer_files.verifiers(night)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_verified_text_or_a_refusal(night: Night, name: str, language: str) -> None:
+def test_a_verified_text_or_a_refusal_in_every_channel(night, judges, name: str, language: str) -> None:
     number = list(HOSTILE).index(name)
     product = shop(DAY, len(HOSTILE), 0.0)[number] | HOSTILE[name][0]
-    row = rows_of(night)[f"p{number:04d}", language]
-    assert row["tier"] == (HOSTILE[name][1] or row["tier"])
-    if row["tier"] == "refused":
-        assert row["text"] is None
-        assert json.loads(row["checks"])["facts"]
-        return
-    judge = writer_files.verifiers(night)[language]
-    assert judge.verify(row["text"], judge.brief(read_facts(language, product))).ok
-    assert not [n for n in NEVER if n in row["text"].lower()], row["text"]
-    assert not [c for c in row["text"] if unicodedata.category(c) in ("Cc", "Cs", "Co")]
-    assert not set(row["text"]) & set("\u202a\u202e\u2066\u2069\u200b\u200f")
+    judge, wanted = judges[language], HOSTILE[name][1]
+    brief = judge.brief(read_facts(language, product))
+    for channel in night.settings.channels:
+        row = rows_of(night, channel)[f"p{number:04d}", language]
+        if channel == "description":
+            assert row["tier"] == (wanted or row["tier"])
+        # Nothing is refused in one channel that could be told in another.
+        assert (row["tier"] == "refused") == (wanted == "refused")
+        if row["tier"] == "refused":
+            assert row["text"] is None
+            assert json.loads(row["checks"])["facts"]
+            continue
+        assert verdict(channel, row["text"], Lines(brief, judge)).ok
+        assert not [n for n in NEVER if n in row["text"].lower()], row["text"]
+        odd = [c for c in row["text"] if unicodedata.category(c) in ("Cc", "Cs", "Co")]
+        assert set(odd) <= ({"\n"} if channel in ("bullets", "search_keywords") else set())
+        assert not set(row["text"]) & set("\u202a\u202e\u2066\u2069\u200b\u200f")
 
 
-def test_every_product_has_its_row_and_refusals_are_counted(night: Night) -> None:
-    found = rows_of(night)
-    assert len(found) == 2 * len(HOSTILE)
-    refused = sum(r["tier"] == "refused" for r in found.values())
+def test_every_product_has_its_rows_and_refusals_are_counted(night: Night) -> None:
+    found = night.read("product_descriptions").to_pylist()
+    assert len(found) == 2 * len(HOSTILE) * len(night.settings.channels)
+    refused = sum(r["tier"] == "refused" for r in found)
     assert night.notes()["descriptions"]["tiers"]["refused"] == refused
-    assert 4 <= refused < len(HOSTILE)
+    assert 4 <= sum(r["tier"] == "refused" for r in rows_of(night).values()) < len(HOSTILE)
