@@ -130,6 +130,9 @@ def show_rows(
         raise BadInput(f"table '{name}' has no row for {what}")
     order = [(k, "ascending") for k in spec.key if k in rows.column_names]
     found = rows.sort_by(order).to_pylist()
+    if name == "product_descriptions":
+        rank = {channel: i for i, channel in enumerate(settings.channels)}
+        found.sort(key=lambda r: (r["product_id"], r["language"], rank.get(r["channel"], len(rank))))
     if as_json:
         print(json.dumps(found, ensure_ascii=False, default=_text))
     else:

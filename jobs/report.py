@@ -22,6 +22,7 @@ from jobs import report_review
 from jobs.cli import main
 from jobs.lake.registry import BY_NAME
 from jobs.night import Night
+from jobs.report_copy import copy
 from jobs.runner import step_records
 from jobs.steps import STEPS
 
@@ -83,7 +84,7 @@ def story(night: Night) -> dict[str, Any]:
         "experiments": lambda: worth.experiments(notes.get("experiments")),
         "trending": lambda: worth.trending(notes.get("trending")),
         "lists": lambda: parts.lists(notes.get("recommendations")),
-        "copy": lambda: parts.copy(notes.get("descriptions")),
+        "copy": lambda: copy(notes.get("descriptions")),
         "review": lambda: report_review.queue(notes.get("review_queue")),
         "timings": lambda: parts.timings(list(records.values())),
         "tables": lambda: _tables(night),

@@ -209,29 +209,6 @@ def lists(note: Note | None) -> dict[str, Any] | None:
     }
 
 
-def copy(note: Note | None) -> dict[str, Any] | None:
-    if not note:
-        return None
-    tiers: dict[str, dict[str, float]] = {}
-    for kind, count in note.get("tiers_by_language", {}).items():
-        tier, _, language = kind.rpartition(".")
-        tiers.setdefault(language, {})[tier] = float(count)
-    colours = {"model": plots.BLUE, "retry": plots.ORANGE, "template": plots.GREY, "human": plots.GREEN,
-               "refused": plots.RED}  # fmt: skip
-    names = [t for t in colours if any(t in v for v in tiers.values())]
-    series = {t: [v.get(t, 0.0) for v in tiers.values()] for t in names}
-    plot = plots.stacked(list(tiers), series, [colours[t] for t in names]) if names else None
-    samples = [{**s, "told": _checks(s.get("checks"))} for s in note.get("samples", [])]
-    return {"note": note, "plot": plot, "samples": samples, "refused": note.get("refused", [])}
-
-
-def _checks(checks: Any) -> list[tuple[str, bool, str]]:
-    """(check, held, what failed) of a text."""
-    if not isinstance(checks, Mapping):
-        return []
-    return [(str(k), v is True, "" if v is True else str(v)) for k, v in sorted(checks.items())]
-
-
 def timings(records: Sequence[Note]) -> dict[str, Any] | None:
     if not records:
         return None

@@ -12,6 +12,7 @@ import pytest
 from jobs import copy_rows, describe, writer_files
 from jobs.night import Night, Options
 from jobs.settings import ROOT, load_settings
+from models.writer.channels import ALL
 from models.writer.clean import Marks, make_pair, make_plan
 from models.writer.encode import make_tokenizer
 from models.writer.facts import read_facts
@@ -306,3 +307,55 @@ def test_no_products_no_rows(lake):
     night = new_night(lake)
     assert describe.run(night)["rows"] == 0
     assert night.is_staged("product_descriptions")
+
+
+def all_channels(night: Night) -> dict[tuple[str, str], dict[str, dict]]:
+    found: dict[tuple[str, str], dict[str, dict]] = {}
+    for row in night.read("product_descriptions").to_pylist():
+        found.setdefault((row["product_id"], row["language"]), {})[row["channel"]] = row
+    return found
+
+
+def test_the_channels_lean_on_the_description_that_is_published(lake, writer):
+    """Also where it gave way to another beam because it was too alike."""
+    night = new_night(lake, channels=list(ALL), near_duplicate=0.6, opening_share=0.1)
+    put(night, "products", shop(DAY, 60, 0.0))
+    put_model(night, writer)
+    describe.run(night)
+    alike = night.notes()["descriptions"]["alike"]
+    assert sum(found["another_chosen"] for found in alike.values()) > 0
+    borrowed = 0
+    for rows in all_channels(night).values():
+        description, ad_copy, bullets = (rows[c] for c in ("description", "ad_copy", "bullets"))
+        for row in (ad_copy, bullets):
+            if row["tier"] == "template":
+                assert row["model_version"] is None
+                continue
+            borrowed += 1
+            assert (row["tier"], row["model_version"]) == (description["tier"], description["model_version"])
+            assert row["text"].split("\n")[0] in description["text"]
+    assert borrowed > 60
+
+
+def test_the_network_runs_once_for_all_channels_and_not_for_those_that_are_added(lake, writer, monkeypatch):
+    asked = []
+    candidates = Writer.candidates
+
+    def counted(self, briefs, *rest):
+        asked.extend((b.shown.product_id, b.shown.language) for b in briefs)
+        return candidates(self, briefs, *rest)
+
+    monkeypatch.setattr(Writer, "candidates", counted)
+    first = new_night(lake)
+    put(first, "products", shop(DAY, 10, 0.0))
+    put_model(first, writer)
+    describe.run(first)
+    assert len(asked) == len(set(asked)) == 20
+    before = texts(first)
+    publish(first)
+    second = new_night(lake, DAY + timedelta(days=1), channels=list(ALL))
+    put(second, "products", shop(second.ds, 10, 0.0))
+    summary = describe.run(second)
+    assert len(asked) == 20
+    assert (summary["carried_over"], summary["written"]) == (20, 20 * (len(ALL) - 1))
+    assert texts(second) == before

@@ -99,11 +99,25 @@ LISTS = {
 COPY = {
     "tiers": {"model": 5, "template": 4},
     "tiers_by_language": {"model.en": 5, "template.zh": 4, "refused.zh": 1},
+    "tiers_by_channel": {"title": {"human": 5}, "description": {"model": 5, "template": 4, "refused": 1}},
+    "alike": {
+        "en": {"texts": 40, "near_duplicates": 12, "share": 0.3, "largest": 7, "another_chosen": 9,
+               "begin_too_alike": 2, "openings": [
+                   {"category": "Home", "opening": "this mug by", "products": 11, "share": 0.275}
+               ], "examples": [
+                   {"category": "Home", "texts": 7, "similarity": 0.912,
+                    "pair": [{"product_id": "p8", "text": EVIL}, {"product_id": "p9", "text": "Twin."}]},
+               ]},
+        "zh": {"texts": 0, "near_duplicates": 0, "share": 0.0, "largest": 0, "another_chosen": 0,
+               "begin_too_alike": 0, "openings": [], "examples": []},
+    },
     "samples": [
         {"kind": "model.en", "product_id": "p1", "language": "en", "tier": "model", "text": "A red mug.",
          "checks": {"values": True, "brand": "Acme is missing"}},
         {"kind": "refused.zh", "product_id": "p2", "language": "zh", "tier": "refused", "text": None,
          "checks": {"facts": "nothing could be told"}},
+        {"kind": "human.en.title", "product_id": "p1", "language": "en", "channel": "title", "tier": "human",
+         "text": "Lumo mug", "checks": {"form": True}},
     ],
     "refused": [
         {"product_id": "p1", "language": "en", "published": "retry", "text": "A blue mug", "why": ["values"]},
@@ -195,10 +209,11 @@ def test_a_good_night_is_told_whole(night: Night) -> None:
         "3 shoppers were seen in two arms", "2026-01-02 to 2026-01-09", "looked at", "3.2 ×", "茶 p7",
         "0.34", "4.3%", "21.7%", "of 100 listed rows", "calibration error 1.23%",
         "A red mug.", "Acme is missing", "A blue mug", "quality_metrics", "not passed",
-        "nothing could be told", "Who wrote the copy",
+        "nothing could be told", "Who wrote the copy", "by channel", "Lumo mug", "this mug by", "27.5%",
+        "91.2%", "Twin.", "Near-duplicates, en",
     ):  # fmt: skip
         assert told in text, told
-    assert text.count("<svg") == 8
+    assert text.count("<svg") == 9
 
 
 def test_the_page_is_well_formed_loads_nothing_and_escapes_everything(night: Night) -> None:
