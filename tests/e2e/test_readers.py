@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from jobs.settings import ROOT
+from tests.duckdb_extensions import lay_extensions
 from tests.e2e.conftest import AirflowNight
 from tests.nights import published
 
@@ -50,24 +49,8 @@ def home(airflow_night: AirflowNight, tmp_path_factory: pytest.TempPathFactory) 
     folder = tmp_path_factory.mktemp("reader")
     (folder / "var").mkdir()
     (folder / "var" / "lake").symlink_to(airflow_night.settings.lake)
-    for name in ("avro", "iceberg"):
-        pattern = (
-            f"{sys.prefix}/lib/python*/site-packages/duckdb_extension_{name}/extensions/*/*.duckdb_extension"
-        )
-        (file,) = glob.glob(pattern)
-        version = Path(file).parent.name
-        target = folder / ".duckdb" / "extensions" / version / _platform()
-        target.mkdir(parents=True, exist_ok=True)
-        shutil.copy(file, target)
+    lay_extensions(folder / ".duckdb" / "extensions")
     return folder
-
-
-def _platform() -> str:
-    import duckdb
-
-    row = duckdb.sql("PRAGMA platform").fetchone()
-    assert row
-    return str(row[0])
 
 
 def _jars_or_skip(code: str, home: Path) -> subprocess.CompletedProcess[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -14,6 +15,7 @@ from jobs.lake.publish import Publisher
 from jobs.lake.registry import BY_NAME, DOUBLE, INT, STRING, Column, Table
 from jobs.night import Night
 from jobs.settings import Settings
+from tests.duckdb_extensions import lay_extensions
 from tests.jobs.lake.conftest import publish_run, similar
 
 Declare = Callable[[tuple[Column, ...]], Table]
@@ -75,7 +77,7 @@ def with_columns(ds: date, rows: int, version: str = "v") -> pa.Table:
 
 
 def test_duckdb_reads_old_and_new_rows(
-    lake_settings: Settings, declare: Declare, monkeypatch: pytest.MonkeyPatch
+    lake_settings: Settings, declare: Declare, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     publish_run(lake_settings, "2026-01-01", "old")
     declare(NEW)
@@ -84,7 +86,9 @@ def test_duckdb_reads_old_and_new_rows(
     metadata = (
         Night(lake_settings, date(2026, 1, 2), "r").catalog.pointers()[OLD.name].removeprefix("file://")
     )
-    with duckdb.connect() as connection:
+    folder = str(lay_extensions(tmp_path / "extensions"))
+    with duckdb.connect(config={"extension_directory": folder}) as connection:
+        connection.load_extension("avro")
         connection.load_extension("iceberg")
         rows = connection.sql(
             f"SELECT why, count(*) FROM iceberg_scan('{metadata}') GROUP BY ALL ORDER BY ALL"
