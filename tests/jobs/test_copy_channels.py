@@ -226,9 +226,12 @@ def test_kept_texts_stand_and_the_new_one_gives_way(lake):
     before = copy_of(first)
     publish(first)
     second = new_night(lake, NEXT, languages=["en"], near_duplicate=0.7)
-    summary = described(second, alike_shop(9))
+    rows = alike_shop(9)
+    rows[8]["product_id"] = "a0000"  # first by id, and yet the last to choose
+    summary = described(second, rows)
     assert summary["written"] == len(ALL)
     assert {k: r for k, r in copy_of(second).items() if k in before} == before
+    assert second.notes()["descriptions"]["alike"]["en"]["another_chosen"] == 1
 
 
 def test_a_crash_between_writing_and_choosing_changes_no_byte(lake, monkeypatch):

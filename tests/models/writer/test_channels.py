@@ -158,6 +158,19 @@ def test_a_value_is_never_read_as_a_frame():
     assert fill("{kind} by {brand}", {"kind": "mug", "brand": ""}) == ""
 
 
+@pytest.mark.parametrize("long", [False, True])
+def test_keywords_are_cut_at_their_bounds(long):
+    names = [name for name, (_, phrase) in load_phrases("en").by_name.items() if phrase.title]
+    letters = (chr(97 + i) for i in range(len(names)))
+    values = [("stoneware" * 3 if long else "tone ") + letter for letter in letters]
+    of = facts("en", attributes=tuple(sorted(zip(names, values, strict=True))))
+    found = texts(of)["search_keywords"]
+    if long:
+        assert KEYWORDS_BYTES - 60 < len(found.encode()) <= KEYWORDS_BYTES
+    else:
+        assert len(found.split("\n")) == KEYWORDS
+
+
 def test_unknown_channels_are_named():
     assert unknown(["title", "banner", *ALL]) == ["banner"]
 
