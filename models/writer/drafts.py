@@ -32,6 +32,8 @@ MAX_VALUE_WORDS = 4
 _NOT_TELLING = frozenset("yes no true false none na 是 否 无 有 其他 其它".split())  # noqa: SIM905
 _SMALL = frozenset("and or of with for in by the a an to".split())  # noqa: SIM905
 _CLAUSE = re.compile("[\uff0c\uff1b]")
+# A whole sentence, not one that was cut behind "Rs." or "No.".
+_SENTENCE = re.compile(r"(?<!\b[A-Z][a-z])[.!?\u3002\uff01\uff1f]$")
 _END = " .\u3002;\uff1b,\uff0c"
 
 Draft = tuple[str, bool]  # the text, and whether it holds words of the description
@@ -59,16 +61,25 @@ class Request:
 
     @cached_property
     def noun(self) -> str:
-        """What the product is called where its whole title would be too much."""
-        shown = self.brief.shown
-        return self.brief.kind or shown.title or (shown.category[-1] if shown.category else "")
+        """What the product is called where its whole title would be too much, without its brand.
+
+        Some shops put the product itself, cut short, below its category: a long last level is passed over.
+        """
+        shown, kind = self.brief.shown, self.brief.kind
+        if _long(kind):
+            right = [c for c in shown.category if any(map(is_han, units(c))) == (self.language == "zh")]
+            kind = next((c for c in reversed(right) if not _long(c)), "")
+        found = kind or shown.title or (shown.category[-1] if shown.category else "")
+        bare = found[len(shown.brand) :].strip() if shown.brand and found.startswith(shown.brand) else ""
+        # "Lumo's" is no brand and a rest.
+        return bare if units(bare) and units(found)[-len(units(bare)) :] == units(bare) else found
 
     @cached_property
     def ranked(self) -> list[tuple[str, str]]:
-        """All attributes, those that the phrases name first, in their order."""
+        """All attributes: those that the phrases name first, in their order; last what is just yes or no."""
         last = len(self.phrases.attributes)
         rank = {n: self.phrases.by_name.get(n.casefold(), (last, None))[0] for n, _ in self.attributes}
-        return sorted(self.attributes, key=lambda a: (rank[a[0]], a))
+        return sorted(self.attributes, key=lambda a: (a[1].casefold() in _NOT_TELLING, rank[a[0]], a))
 
     @property
     def attributes(self) -> tuple[tuple[str, str], ...]:
@@ -83,6 +94,10 @@ class Request:
             if phrase and phrase[1].title == place and _short(value) and not told:
                 found.append(value)
         return found
+
+
+def _long(name: str) -> bool:
+    return len(units(name)) > (10 if any(map(is_han, units(name))) else 4) or name.endswith(("...", "…"))
 
 
 def _short(value: str) -> bool:
@@ -140,11 +155,11 @@ def _capital(words: str) -> str:
 def bullets(request: Request) -> Iterator[Draft]:
     """Lines of the description that hold and tell a fact or two, then a phrase for each other attribute."""
     borrowed, told = _borrowed_lines(request)
-    others = _phrased_lines(request, told)
+    others = _phrased_lines(request, told, BULLETS - len(borrowed))
     lines = [*borrowed, *others][:BULLETS]
     if lines:
         yield "\n".join(lines), bool(borrowed)
-    plain = _phrased_lines(request, set())
+    plain = _phrased_lines(request, set(), BULLETS) if borrowed else []
     if plain:
         yield "\n".join(plain[:BULLETS]), False
 
@@ -172,11 +187,11 @@ def _pieces(request: Request) -> Iterator[str]:
         yield from filter(None, (p.strip(_END) for p in parts))
 
 
-def _phrased_lines(request: Request, told: set[str]) -> list[str]:
+def _phrased_lines(request: Request, told: set[str], most: int) -> list[str]:
     lines: list[str] = []
     said = {units(v) for v in told}
     for name, value in request.ranked:
-        if units(value) in said:
+        if units(value) in said or len(lines) == most:
             continue
         for line in _lines_about(request, name, value):
             if request.lines.allow(line, BULLET_CHARS[request.language]):
@@ -208,7 +223,8 @@ def advertisements(tone: str, request: Request) -> Iterator[Draft]:
     found = request.phrases.tones[tone]
     if found.from_description:
         for sentence in sentences(request.description):
-            yield sentence.strip(), True
+            if _SENTENCE.search(sentence.strip()):
+                yield sentence.strip(), True
     frames = _filled(request, list(found.frames))
     # The richest frames come first in the file; those that tell as much take turns.
     rich = [text for text, whole in frames if whole]
@@ -220,7 +236,6 @@ def advertisements(tone: str, request: Request) -> Iterator[Draft]:
 def _filled(request: Request, frames: list[str]) -> list[tuple[str, bool]]:
     """The frames that the product fills, and whether each tells brand, noun and attributes."""
     values = [v for v in (*request.telling("before"), *request.telling("after")) if v]
-    values = values or [v for _, v in request.brief.slots if _short(v)]
     joiner = "\u3001" if request.language == "zh" else ", "
     brand = request.brief.shown.brand
     named = bool(brand) and contains(units(request.noun), units(brand))
@@ -269,6 +284,6 @@ def _phrases_searched(request: Request) -> Iterator[str]:
     for value in after:
         yield f"{noun} {value}"
     # Other words for the same thing, where the facts hold them: category levels, and the shop's "type".
-    yield from (level for level in reversed(shown.category[1:]))
+    yield from (level for level in reversed(shown.category[1:]) if not _long(level))
     yield from (v for n, v in request.attributes if n.casefold() in ("type", "类型", "品类") and _short(v))
     yield shown.title

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from models.writer.text import is_han, is_latin, normalise, units
-from models.writer.verify import CHECKS, Brief, Verdict, Verifier, covers, without_own
+from models.writer.verify import CHECKS, Brief, Verdict, Verifier, contains, covers, without_own
 
 # A word that stands in a title more often than this is there for a search engine.
 MAX_REPEATS = 2
@@ -118,8 +118,11 @@ def _stuffed(title: str) -> str:
 
 
 def names_product(lines: Sequence[str], brief: Brief) -> str:
-    if any(brief.named_in(units(line)) for line in lines):
-        return ""
+    # A level of the category will do; the widest says too little.
+    levels = [units(level) for level in brief.shown.category[1:]]
+    for found in map(units, lines):
+        if brief.named_in(found) or any(level and contains(found, level) for level in levels):
+            return ""
     return "neither title nor category is named"
 
 

@@ -158,6 +158,20 @@ def test_a_value_is_never_read_as_a_frame():
     assert fill("{kind} by {brand}", {"kind": "mug", "brand": ""}) == ""
 
 
+def test_a_category_that_ends_in_the_product_itself_is_named_by_the_level_above():
+    levels = ("Home", "Mugs", "Lumo Mugs", "Lumo red mug for tea and cof...")
+    found = texts(facts("en", title="Lumo red mug for tea and coffee", category=levels))
+    assert found["title"] == "Lumo Red Stoneware Mugs, 250 ml"
+    assert found["search_keywords"].split("\n")[:3] == ["Mugs", "Lumo Mugs", "red Mugs"]
+    assert "..." not in "".join(found.values())
+
+
+def test_a_sentence_that_was_cut_short_is_no_ad_and_a_bare_no_is_the_last_bullet():
+    of = facts("en", attributes=(("alarm", "No"), ("colour", "red"), ("material", "stoneware")))
+    assert texts(of, "Buy this red mug at Rs. 250 now.")["ad_copy"].startswith(("Lumo mug", "Mug by Lumo"))
+    assert texts(of)["bullets"].split("\n") == ["Comes in red", "Made of stoneware", "Alarm: No"]
+
+
 @pytest.mark.parametrize("long", [False, True])
 def test_keywords_are_cut_at_their_bounds(long):
     names = [name for name, (_, phrase) in load_phrases("en").by_name.items() if phrase.title]
