@@ -67,8 +67,10 @@ def test_every_shopper_has_a_list_and_every_product_copy(airflow_night: AirflowN
     assert lists.num_rows == settings.top_k * len(users)
     products = set(published(settings, "products", ds)["product_id"].to_pylist())
     copy = published(settings, "product_descriptions", ds)
-    wanted = {(p, language) for p in products for language in settings.languages}
-    assert set(zip(copy["product_id"].to_pylist(), copy["language"].to_pylist(), strict=True)) == wanted
+    channels = settings.channels
+    wanted = [(p, lang, c) for p in products for lang in settings.languages for c in channels]
+    found = [(r["product_id"], r["language"], r["channel"]) for r in copy.to_pylist()]
+    assert sorted(found) == sorted(wanted)
 
 
 def test_tables_as_json(airflow_night: AirflowNight) -> None:
@@ -90,7 +92,10 @@ def test_show_is_readable(airflow_night: AirflowNight) -> None:
     rows = json.loads(
         cli(airflow_night, "show", "product_descriptions", "--product", product, "--json").stdout
     )
-    assert [r["language"] for r in rows] == ["en", "zh"]
+    channels = airflow_night.settings.channels
+    assert [(r["language"], r["channel"]) for r in rows] == [
+        (lang, c) for lang in ("en", "zh") for c in channels
+    ]
 
 
 @pytest.mark.parametrize(
