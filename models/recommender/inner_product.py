@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from models.recommender.base import Bools, Floats, Ints, Longs
-from models.recommender.products import BFloat16, Float32, Product, has_bfloat16, longest
+from models.recommender.products import TILE, BFloat16, Float32, Product, has_bfloat16, longest
 from models.recommender.race import FIRST, Race, Scratch, first_items, numbered
 from models.recommender.rules import Excluded
 
-# Users of a block, and items whose scores with them stay in the cache.
-MOST_USERS, TILE = 512, 1024
+# Users of a block.
+MOST_USERS = 512
 # Scores of the first items: 32 MiB of float32 a thread, whatever the length of lists.
 SCORES_BUDGET = 1 << 23
 # Users whose candidates are scored again at once: their vectors stay in the cache.
@@ -114,14 +114,14 @@ class InnerProduct:
                 yield waiting.popleft().result()
 
     def _hidden(self, seen: Excluded | None, low: int, high: int) -> tuple[Longs, Longs]:
-        """(item's place, user's place in the block) of everything seen, by item."""
+        """(user's place in the block, item's place) of everything seen, by item."""
         if seen is None:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
         row, item = seen.pairs(np.arange(low, high))
         place = self._place[item]
         kept = place >= 0
         order = np.argsort(place[kept])
-        return place[kept][order], row[kept][order]
+        return row[kept][order], place[kept][order]
 
     def _borrowing(
         self, scratch: SimpleQueue[Scratch], low: int, users: Floats, k: int, hidden: tuple[Longs, Longs]
@@ -149,7 +149,7 @@ class InnerProduct:
         for user in np.flatnonzero(race.left):
             mine = users[user : user + 1]
             scores = self._table @ mine[0]
-            scores[hidden[0][hidden[1] == user]] = -np.inf
+            scores[hidden[1][hidden[0] == user]] = -np.inf
             item = self._near_best(scores, k, float(race.margin[user]), bool(mine.any()))
             found[user], values[user] = self._ranked(mine, np.zeros(len(item), np.int64), item, k)
         return Best(low, found, values)
@@ -158,29 +158,18 @@ class InnerProduct:
         self, product: Product, scratch: Scratch, users: Floats, k: int, hidden: tuple[Longs, Longs]
     ) -> Race:
         """All items have passed by, in tiles; the floor rose whenever twice as many had passed."""
-        tiles, margin = product.tiles(users, scratch.tile)
-        race = Race(product, margin + 1e-37, k, scratch)
+        race = Race(product, product.tiles(users, scratch.tile), hidden, k, scratch)
         # A vector of zeros makes equals of all items.
         idle = ~users.any(axis=1)
         race.leave(np.asarray(idle))
-        place, row = hidden
-        start, stop = 0, first_items(self.count, k)
-        while start < self.count:
-            size = TILE if start else stop
-            for low in range(start, stop, size):
-                high = min(low + size, stop)
-                tile = tiles(low, high)
-                mine = slice(*np.searchsorted(place, (low, high)))
-                out = row[mine], place[mine] - low
-                if low == 0:
-                    race.first_floor(tile, out, self.count)
-                race.note(tile, low, out)
-                if race.gave_up:
-                    return race
-                # Its memory, still in the cache, is the next one's.
-                del tile
+        stop = first_items(self.count, k)
+        if stop:
+            race.start(stop, self.count)
+        while stop < self.count and not race.gave_up:
             race.raise_floor()
             start, stop = stop, min(2 * stop, self.count)
+            race.look(start, stop)
+        race.raise_floor()
         race.leave(race.hoped)
         return race
 

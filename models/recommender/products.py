@@ -9,19 +9,47 @@ from __future__ import annotations
 import platform
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from models.recommender.base import Doubles, Floats
+from models.recommender import scan
+from models.recommender.base import Bools, Doubles, Floats, Longs
+from models.recommender.scan import Room, Tile
 
-# Scores as they compare: float32, or the bits of bfloat16.
-Tile = NDArray[Any]
-# (low, high) → (users, high - low) of items low to high, for reading only; gone when the next tile is made.
-Tiles = Callable[[int, int], Tile]
+# Items whose scores with a block of users stay in the cache.
+TILE = 512
+
+
+class Tiles(ABC):
+    """Scores of some users. margin (users,): by how much a sum may be wrong before it is rounded to a tile's
+    number.
+    """
+
+    margin: Doubles
+
+    @abstractmethod
+    def made(self, low: int, high: int) -> Tile:
+        """(users, high - low) of items low to high, for reading only; gone when the next tile is made."""
+
+    def note(
+        self, span: tuple[int, int], limit: Tile, users: Longs, hidden: tuple[Longs, Longs], into: Room
+    ) -> tuple[int, Bools]:
+        """`scan.note` for items span[0] to span[1], `TILE` at a time, until there is no room for somebody:
+        the first item of the tile where that was, else span[1], and for whom. hidden: by item.
+        """
+        for low in range(*span, TILE):
+            high = min(low + TILE, span[1])
+            tile = self.made(low, high)
+            crowded = scan.note(tile, limit, users, low, between(hidden, low, high), into)
+            # Its memory, still in the cache, is the next one's.
+            del tile
+            if crowded.any():
+                return low, crowded
+        return span[1], np.zeros(len(limit), np.bool_)
 
 
 class Product(ABC):
@@ -32,10 +60,8 @@ class Product(ABC):
     coarse = False
 
     @abstractmethod
-    def tiles(self, users: Floats, room: Floats) -> tuple[Tiles, Doubles]:
-        """Of these users (users, width); and by how much a sum may be wrong for each, before it is rounded to
-        a tile's number. room: memory for a tile's numbers.
-        """
+    def tiles(self, users: Floats, room: Floats) -> Tiles:
+        """Of these users (users, width). room: memory for a tile's numbers."""
 
     @abstractmethod
     def surely(self, scores: Tile) -> Floats:
@@ -58,12 +84,9 @@ class Float32(Product):
     def __init__(self, table: Floats) -> None:
         self._table, self._norm = table, longest(table)
 
-    def tiles(self, users: Floats, room: Floats) -> tuple[Tiles, Doubles]:
-        def tile(low: int, high: int) -> Tile:
-            out = room[: len(users) * (high - low)].reshape(len(users), high - low)
-            return np.matmul(users, self._table[low:high].T, out=out)
-
-        return tile, _summed(users.shape[1]) * lengths(users) * self._norm
+    def tiles(self, users: Floats, room: Floats) -> Tiles:
+        margin = _summed(users.shape[1]) * lengths(users) * self._norm
+        return _Float32Tiles(users, self._table, room, margin)
 
     def surely(self, scores: Tile) -> Floats:
         return scores
@@ -89,21 +112,19 @@ class BFloat16(Product):
         self._norm, self._lost = longest(table), longest(table - rounded)
         self._cut: dict[tuple[int, int], Any] = {}
 
-    def tiles(self, users: Floats, room: Floats) -> tuple[Tiles, Doubles]:
-        tf = self._tf
-        factor = tf.cast(tf.constant(users), tf.bfloat16)
-        rounded = tf.cast(factor, tf.float32).numpy()
-
-        def tile(low: int, high: int) -> Tile:
-            if (low, high) not in self._cut:
-                self._cut[low, high] = self._table[low:high]
-            scores = tf.raw_ops.MatMul(a=factor, b=self._cut[low, high], transpose_b=True)
-            return np.asarray(memoryview(tf.raw_ops.Bitcast(input=scores, type=tf.int16)))
-
+    def tiles(self, users: Floats, room: Floats) -> Tiles:
+        factor = self._tf.cast(self._tf.constant(users), self._tf.bfloat16)
+        rounded = self._tf.cast(factor, self._tf.float32).numpy()
         norm = lengths(rounded)
         lost = lengths(users - rounded) * self._norm + norm * self._lost
         # The processor adds pairs without rounding them to nearest: twice what float32 loses.
-        return tile, lost + 4 * _summed(users.shape[1]) * norm * (self._norm + self._lost)
+        margin = lost + 4 * _summed(users.shape[1]) * norm * (self._norm + self._lost)
+        return _BFloat16Tiles(factor, self._part, margin)
+
+    def _part(self, low: int, high: int) -> Any:
+        if (low, high) not in self._cut:
+            self._cut[low, high] = self._table[low:high]
+        return self._cut[low, high]
 
     def surely(self, scores: Tile) -> Floats:
         value = (scores.astype(np.int32) << 16).view(np.float32)
@@ -115,6 +136,47 @@ class BFloat16(Product):
 
     def usable(self, floor: Floats) -> bool:
         return bool((floor > 0).all())
+
+
+@dataclass(frozen=True)
+class _Float32Tiles(Tiles):
+    users: Floats
+    table: Floats
+    room: Floats
+    margin: Doubles
+
+    def made(self, low: int, high: int) -> Tile:
+        out = self.room[: len(self.users) * (high - low)].reshape(len(self.users), high - low)
+        return np.matmul(self.users, self.table[low:high].T, out=out)
+
+    def note(
+        self, span: tuple[int, int], limit: Tile, users: Longs, hidden: tuple[Longs, Longs], into: Room
+    ) -> tuple[int, Bools]:
+        found: tuple[int, Bools] = scan.walk(
+            self.users, self.table, self.room, TILE, limit, users, span, hidden, into
+        )
+        return found
+
+
+@dataclass(frozen=True)
+class _BFloat16Tiles(Tiles):
+    """part: (low, high) → items low to high."""
+
+    factor: Any
+    part: Callable[[int, int], Any]
+    margin: Doubles
+
+    def made(self, low: int, high: int) -> Tile:
+        from tensorflow import int16, raw_ops
+
+        scores = raw_ops.MatMul(a=self.factor, b=self.part(low, high), transpose_b=True)
+        return np.asarray(memoryview(raw_ops.Bitcast(input=scores, type=int16)))
+
+
+def between(hidden: tuple[Longs, Longs], low: int, high: int) -> tuple[Longs, Longs]:
+    """Of (user, item), by item, those of items low to high."""
+    here = slice(*np.searchsorted(hidden[1], (low, high)))
+    return hidden[0][here], hidden[1][here]
 
 
 def _summed(width: int) -> float:

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 from scipy.stats import poisson
 
 from models.recommender import scan
-from models.recommender.base import Bools, Doubles, Floats, Ints, Longs
-from models.recommender.products import Product, Tile
+from models.recommender.base import Bools, Floats, Ints, Longs
+from models.recommender.products import TILE, Product, Tiles, between
+from models.recommender.scan import Room, Tile
 
 # Items that the first floor is taken from, at least, and for every place of a list; under one maximum.
 FIRST, FIRST_PLACES, GROUP = 4096, 32, 8
@@ -40,33 +41,75 @@ class Scratch:
 
 
 class Race:
-    """Candidates of users (margin: (users,), by how much the product may be wrong).
+    """Candidates of some users, whose `tiles` are of `product`; hidden: (user, item), by item, of what may
+    not be listed.
 
-    floor (users,): what a score must reach. hoped (users,): whose floor is not yet known to be low enough.
-    left: who takes no part (any more). gave_up: the product is too coarse for these users.
+    floor (users,): what a score must reach. margin (users,): by how much a score may be wrong. hoped
+    (users,): whose floor is not yet known to be low enough. left: who takes no part (any more). gave_up: the
+    product is too coarse for these users.
     """
 
-    def __init__(self, product: Product, margin: Doubles, k: int, scratch: Scratch) -> None:
-        n = len(margin)
-        self.product, self.margin, self.k = product, margin, k
+    def __init__(
+        self, product: Product, tiles: Tiles, hidden: tuple[Longs, Longs], k: int, scratch: Scratch
+    ) -> None:
+        self.product, self.tiles, self.hidden, self.k = product, tiles, hidden, k
+        self.margin = tiles.margin + 1e-37
+        n = len(self.margin)
         self.floor = np.full(n, LEAST)
         self.hoped: Bools = np.zeros(n, np.bool_)
         self.left: Bools = np.zeros(n, np.bool_)
         self.gave_up = False
-        self._score, self._item = scratch.scores(n, product.kind), scratch.item[:n]
-        self._score.fill(product.least)
-        self._filled = np.zeros(n, np.int64)
+        score = scratch.scores(n, product.kind)
+        score.fill(product.least)
+        self._room = Room(score, scratch.item[:n], np.zeros(n, np.int64), product.least)
 
     def leave(self, who: Bools) -> None:
         """These users take no part from here on."""
         self.left |= who
         self.floor[who] = np.inf
 
-    def first_floor(self, tile: Tile, hidden: tuple[Longs, Longs], of: int) -> None:
-        """From the scores of the first items (users, items), a random sample `of` so many; hidden: (user,
-        column) of what may not be listed.
+    def start(self, items: int, of: int) -> None:
+        """Look at the first items, a random sample `of` so many, and take the first floor from them."""
+        tile = self.tiles.made(0, items)
+        barred = between(self.hidden, 0, items)
+        self._first_floor(tile, barred, of)
+        if self._usable():
+            limit = self.product.limit(self.floor)
+            self._relieve(0, items, scan.note(tile, limit, self._everybody(), 0, barred, self._room))
 
-        How many of the sample belong to a list is close to Poisson; a floor that more of them reach is too
+    def look(self, low: int, high: int) -> None:
+        """Note what reaches the floor among items low to high."""
+        while self._usable() and low < high:
+            limit = self.product.limit(self.floor)
+            low, crowded = self.tiles.note((low, high), limit, self._everybody(), self.hidden, self._room)
+            stop = min(low + TILE, high)
+            self._relieve(low, stop, crowded)
+            low = stop
+
+    def _relieve(self, low: int, high: int, crowded: Bools) -> None:
+        """Look at these items once more for whom there was no room, under a higher floor. Whoever has none
+        even so takes no part any more.
+        """
+        if not crowded.any():
+            return
+        self._pack()
+        while low < high:
+            limit = self.product.limit(self.floor)
+            users = np.flatnonzero(crowded & ~self.left)
+            low, still = self.tiles.note((low, high), limit, users, self.hidden, self._room)
+            self.gave_up |= self.product.coarse and bool(still.any())
+            self.leave(still)
+            low = min(low + TILE, high)
+
+    def _usable(self) -> bool:
+        self.gave_up |= not self.product.usable(self.floor)
+        return not self.gave_up
+
+    def _everybody(self) -> Longs:
+        return np.arange(len(self.floor))
+
+    def _first_floor(self, tile: Tile, hidden: tuple[Longs, Longs], of: int) -> None:
+        """How many of a sample belong to a list is close to Poisson; a floor that more of them reach is too
         high for one user in `1 / UNLUCKY`.
         """
         users, items = tile.shape
@@ -80,7 +123,7 @@ class Race:
 
     def raise_floor(self) -> None:
         """To the k-th best so far, less what rounding could have changed."""
-        self._raise_to(self.k, self._score[:, : self._filled.max(initial=0)])
+        self._raise_to(self.k, self._room.score[:, : self._room.filled.max(initial=0)])
 
     def _raise_to(self, place: int, scores: Tile) -> None:
         width = scores.shape[1]
@@ -92,43 +135,24 @@ class Race:
         self.hoped &= lower < self.floor
         np.maximum(self.floor, lower, out=self.floor, where=lower > self.floor)
 
-    def note(self, tile: Tile, start: int, hidden: tuple[Longs, Longs]) -> None:
-        """What reaches the floor among items from `start` on; hidden: (user, column) of what may not be
-        listed.
-        """
-        if not self.product.usable(self.floor):
-            self.gave_up = True
-            return
-        crowded = self._scan(tile, np.ones(len(tile), np.bool_), start, hidden)
-        if crowded.any():
-            self._pack()
-            crowded = self._scan(tile, crowded, start, hidden)
-            self.gave_up = self.product.coarse and bool(crowded.any())
-            self.leave(crowded)
-
-    def _scan(self, tile: Tile, who: Bools, start: int, hidden: tuple[Longs, Longs]) -> Bools:
-        """Notes what reaches these users' floors; returns for whom the room does not suffice."""
-        room = self._score, self._item, self._filled
-        limit, users = self.product.limit(self.floor), np.flatnonzero(who)
-        crowded: Bools = scan.note(tile, limit, users, start, hidden, *room, self.product.least)
-        return crowded
-
     def candidates(self) -> tuple[Longs, Longs]:
         """(user, item) of all that reach the floor, by user."""
-        width = int(self._filled.max(initial=0))
-        at = np.flatnonzero(self._score[:, :width] >= self.product.limit(self.floor)[:, None])
+        score, item, filled, _ = self._room
+        width = int(filled.max(initial=0))
+        at = np.flatnonzero(score[:, :width] >= self.product.limit(self.floor)[:, None])
         row = at // max(width, 1)
-        return row, self._item[row, at - row * width].astype(np.int64)
+        return row, item[row, at - row * width].astype(np.int64)
 
     def _pack(self) -> None:
         """Raises the floor and drops what lies below it."""
         self.raise_floor()
-        row, column = np.nonzero(self._score >= self.product.limit(self.floor)[:, None])
-        score, item = self._score[row, column], self._item[row, column]
-        self._filled = np.bincount(row, minlength=len(self.floor))
-        self._score.fill(self.product.least)
-        place = numbered(self._filled)
-        self._score[row, place], self._item[row, place] = score, item
+        score, item, filled, none = self._room
+        row, column = np.nonzero(score >= self.product.limit(self.floor)[:, None])
+        kept = score[row, column], item[row, column]
+        filled[:] = np.bincount(row, minlength=len(filled))
+        score.fill(none)
+        place = numbered(filled)
+        score[row, place], item[row, place] = kept
 
 
 def numbered(counts: NDArray[np.int64]) -> Longs:

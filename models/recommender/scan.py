@@ -2,61 +2,77 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 
-from models.recommender.base import Bools, Ints, Longs
-from models.recommender.products import Tile
+# What `np.dot` calls in a compiled loop: loaded here, so that limits to its threads find it.
+import scipy.linalg.cython_blas  # noqa: F401
+from numpy.typing import NDArray
 
-# Scores that are looked at together: one comparison of vectors says that none of them matters.
-TOGETHER = 16
+from models.recommender.base import Bools, Floats, Ints, Longs
+
+# Scores as they compare: float32, or the bits of bfloat16.
+Tile = NDArray[Any]
+
+# Scores that are looked at together, as vectors: mostly none of them matters.
+TOGETHER = 128
+
+
+class Room(NamedTuple):
+    """Candidates: score and item (users, room); filled (users,), how much of a row is in use; `none` stands
+    in `score` behind it.
+    """
+
+    score: Tile
+    item: Ints
+    filled: Longs
+    none: Any
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def note(
-    tile: Tile,
-    limit: Tile,
-    users: Longs,
-    start: int,
-    hidden: tuple[Longs, Longs],
-    score: Tile,
-    item: Ints,
-    filled: Longs,
-    none: Any,
-) -> Bools:
-    """Append what reaches a user's limit to the user's row of `score` and `item` (users, room).
+def note(tile: Tile, limit: Tile, users: Longs, start: int, hidden: tuple[Longs, Longs], into: Room) -> Bools:
+    """Append what reaches a user's limit to the user's candidates.
 
-    tile: (users, items), of items from `start` on. users: rows to look at. hidden: (user, column) of what
-    may not be listed. filled: (users,), how much of a row is in use; `none` stands behind it. Returns for
-    whom the room does not suffice, (users,): their rows stay as they were.
+    tile: (users, items), of items from `start` on. users: rows to look at. hidden: (user, item) of what may
+    not be listed. Returns for whom the room does not suffice, (users,): their rows stay as they were.
     """
+    score, item, filled, none = into
     room, items = score.shape[1], tile.shape[1]
-    groups = -(-items // TOGETHER)
-    # Two loops: the first has no branch, and is compiled to vectors.
-    worth = np.ones(groups, np.bool_)
+    # Loops without branches are compiled to vectors; eight answers are then one word.
+    reached = np.empty(TOGETHER, np.bool_)
+    eights = reached.view(np.uint64)
     before = filled.copy()
     for user in users:
-        least, n = limit[user], filled[user]
-        for group in range(items // TOGETHER):
-            largest = tile[user, group * TOGETHER]
-            for i in range(1, TOGETHER):
-                value = tile[user, group * TOGETHER + i]
-                largest = value if value > largest else largest
-            worth[group] = largest >= least
-        for group in range(groups):
-            if worth[group]:
-                for column in range(group * TOGETHER, min((group + 1) * TOGETHER, items)):
-                    if tile[user, column] >= least:
-                        if n < room:
-                            score[user, n], item[user, n] = tile[user, column], start + column
-                        n += 1
+        row, least, n = tile[user], limit[user], filled[user]
+        for group in range(-(-items // TOGETHER)):
+            size = min(TOGETHER, items - group * TOGETHER)
+            if size == TOGETHER:
+                some = False
+                for i in range(TOGETHER):
+                    some |= row[group * TOGETHER + i] >= least
+                if not some:
+                    continue
+                for i in range(TOGETHER):
+                    reached[i] = row[group * TOGETHER + i] >= least
+            else:
+                reached[:] = False
+                for i in range(size):
+                    reached[i] = row[group * TOGETHER + i] >= least
+            for eight in range(TOGETHER // 8):
+                if eights[eight]:
+                    for i in range(8 * eight, 8 * eight + 8):
+                        if reached[i]:
+                            if n < room:
+                                column = group * TOGETHER + i
+                                score[user, n], item[user, n] = row[column], start + column
+                            n += 1
         filled[user] = n
     for i in range(len(hidden[0])):
-        user, column = hidden[0][i], hidden[1][i]
+        user, place = hidden[0][i], hidden[1][i]
         for n in range(before[user], min(filled[user], room)):
-            if item[user, n] == start + column and filled[user] <= room:
+            if item[user, n] == place and filled[user] <= room:
                 filled[user] -= 1
                 last = filled[user]
                 score[user, n], item[user, n] = score[user, last], item[user, last]
@@ -67,6 +83,39 @@ def note(
         filled[user] = before[user]
         score[user, before[user] :] = none
     return crowded
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def walk(
+    factors: Floats,
+    table: Floats,
+    tile: Floats,
+    width: int,
+    limit: Tile,
+    users: Longs,
+    span: tuple[int, int],
+    hidden: tuple[Longs, Longs],
+    into: Room,
+) -> tuple[int, Bools]:
+    """`note` for items span[0] to span[1], whose scores are made here, `width` items at a time in the memory
+    of `tile`: factors (users, d), table (items, d); hidden as in `note`, by item.
+
+    Ends early where the room does not suffice for somebody. Returns the first item of the tile where that
+    was, else span[1], and for whom.
+    """
+    low, high = span
+    here = np.searchsorted(hidden[1], low)
+    while low < high:
+        stop = min(low + width, high)
+        scores = tile[: len(factors) * (stop - low)].reshape(len(factors), stop - low)
+        np.dot(factors, table[low:stop].T, scores)
+        there = here + np.searchsorted(hidden[1][here:], stop)
+        barred = (hidden[0][here:there], hidden[1][here:there])
+        crowded = note(scores, limit, users, low, barred, into)
+        if crowded.any():
+            return low, crowded
+        low, here = stop, there
+    return high, np.zeros(len(factors), np.bool_)
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]

@@ -208,7 +208,7 @@ def test_small_integers_have_many_equals(seed: int, n: int, items: int, k: int) 
     same(InnerProduct(table).best(users, k, excluded(seen)), naive(users, table, k, seen))
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(1, 70), st.integers(1, 12))
+@given(st.integers(0, 2**32 - 1), st.integers(1, 300), st.integers(1, 12))
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_reaches_the_limit_is_noted_unless_it_is_hidden_or_there_is_no_room(
     seed: int, items: int, room: int
@@ -221,9 +221,9 @@ def test_what_reaches_the_limit_is_noted_unless_it_is_hidden_or_there_is_no_room
     item = np.zeros((5, room), np.int32)
     score[:, 0], item[:, 0] = 50, 7  # noted before
     filled = np.ones(5, np.int64)
-    crowded = scan.note(
-        tile, limit, np.arange(4), 100, np.nonzero(barred), score, item, filled, np.float32(-np.inf)
-    )
+    user, column = np.nonzero(barred)
+    into = scan.Room(score, item, filled, np.float32(-np.inf))
+    crowded = scan.note(tile, limit, np.arange(4), 100, (user, 100 + column), into)
     for user in range(5):
         wanted = {} if user == 4 else {100 + c: tile[user, c] for c in range(items) if not barred[user, c]}
         wanted = {c: value for c, value in wanted.items() if value >= limit[user]}
@@ -236,6 +236,43 @@ def test_what_reaches_the_limit_is_noted_unless_it_is_hidden_or_there_is_no_room
             7: 50
         }
         assert (score[user, filled[user] :] == -np.inf).all()
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(1, 9), st.integers(2, 40))
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_walk_notes_what_tiles_in_a_row_do_and_stops_where_there_is_no_room(
+    seed: int, items: int, width: int, room: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    users, table = (rng.integers(-2, 3, (n, 3)).astype(np.float32) for n in (4, items))
+    barred = rng.random((4, items)) < 0.3
+    place, user = np.nonzero(barred.T)
+    limit = rng.integers(-4, 5, 4).astype(np.float32)
+    low = int(rng.integers(0, items))
+    into = scan.Room(
+        np.full((4, room), -np.inf, np.float32),
+        np.zeros((4, room), np.int32),
+        np.zeros(4, np.int64),
+        np.float32(-np.inf),
+    )
+    memory = np.empty(4 * width, np.float32)
+    stop, crowded = scan.walk(
+        users, table, memory, width, limit, np.arange(4), (low, items), (user, place), into
+    )
+    scores = users @ table.T
+    reached = scores >= limit[:, None]
+    end = min(stop + width, items)
+    if stop < items:
+        assert crowded.any()
+        assert (stop - low) % width == 0
+    for u in range(4):
+        noted = range(low, stop if crowded[u] else end)
+        wanted = {i: scores[u, i] for i in noted if reached[u, i] and not barred[u, i]}
+        assert into.filled[u] == len(wanted)
+        found = into.item[u, : len(wanted)].tolist(), into.score[u, : len(wanted)].tolist()
+        assert dict(zip(*found, strict=True)) == wanted
+        if crowded[u]:
+            assert len(wanted) + reached[u, stop:end].sum() > room
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 9))
