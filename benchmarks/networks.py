@@ -17,7 +17,9 @@ Track = Callable[[Iterator[Any], str, int], Iterator[Any]]
 
 @dataclass(frozen=True)
 class Network:
-    """Sizes and training of a network. `latent` is the size of z, 0 for none; `average` as in `Recipe`."""
+    """Sizes and training of a network. `latent` and `copy` as in `ModelConfig`, `average` as in
+    `Recipe`.
+    """
 
     seed: int
     steps: int
@@ -28,6 +30,7 @@ class Network:
     dropout: float = 0.1
     average: float = 0.998
     latent: int = 0
+    copy: bool = False
 
 
 def fit(pairs: Sequence[Pair], tokenizer: Tokenizer, network: Network, track: Track) -> Any:
@@ -43,6 +46,7 @@ def fit(pairs: Sequence[Pair], tokenizer: Tokenizer, network: Network, track: Tr
         decoder_blocks=network.blocks,
         dropout=network.dropout,
         latent=network.latent,
+        copy=network.copy,
     )
     warm_up = min(0.1, 150 / network.steps)
     recipe = Recipe(rate=1e-3, warm_up=warm_up, average=network.average, lengths=network.lengths)

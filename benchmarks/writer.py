@@ -49,6 +49,7 @@ def arguments() -> argparse.ArgumentParser:
         "--order", action="store_true", help="plan the order of the slots first (ablation, e2e)"
     )
     parser.add_argument("--latent", type=int, default=0, help="sizes of a latent z (ablation)")
+    parser.add_argument("--copy", action="store_true", help="copy words of the values (ablation, adgen)")
     parser.add_argument("--out", type=Path, help="write every text there as JSON lines")
     return parser
 
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace) -> tuple[dict[str, Any], list[dict[str, Any]]]
         return catalogue.run(args.train, args.test, args.mapping, catalogue.Plan(args.seed, steps), track)
     from benchmarks.adgen import task as adgen
 
-    parts = {"repair": not args.without_repair, "latent": args.latent}
+    parts = {"repair": not args.without_repair, "latent": args.latent, "copy": args.copy}
     return adgen.run(args.train, args.test, adgen.Plan(args.seed, args.steps or adgen.STEPS, **parts), track)
 
 

@@ -37,6 +37,7 @@ class Plan:
     penalty: float = 1.0
     repair: bool = True
     latent: int = 0
+    copy: bool = False
 
 
 @dataclass
@@ -57,7 +58,9 @@ def run(train: Path, test: Path, plan: Plan, track: Track) -> tuple[dict[str, An
     start = time.perf_counter()
     examples = pairs(known, values, plan.repair)
     tokenizer = words_of(examples)
-    network = Network(plan.seed, plan.steps, LENGTHS, dropout=plan.dropout, latent=plan.latent)
+    network = Network(
+        plan.seed, plan.steps, LENGTHS, dropout=plan.dropout, latent=plan.latent, copy=plan.copy
+    )
     model = fit(examples, tokenizer, network, track)
     trained = time.perf_counter()
     write(model, tokenizer, values, plan, written, track)

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
+from models.writer.copying import NEVER
 from models.writer.encode import MAX_TARGET, Ints
-from models.writer.model import NEVER
 from models.writer.tokenizer import END, PAD
 
 

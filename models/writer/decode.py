@@ -53,7 +53,7 @@ class _Batch:
 
     products: Ints  # their places in the sources
     barred: NDArray[np.bool_]  # (products, 1, vocabulary)
-    memory: Any  # keys and values of the sources for every block, and their mask
+    memory: Any  # of the sources: keys and values for every block, their mask, what may be copied
     texts: Beams
     closed: Any  # keys and values (rows, heads, places, size) for every block
 
@@ -89,12 +89,12 @@ class Decoder:
 
     def _start(self, sources: Sources, constraints: Constraints) -> tuple[_Batch, Any]:
         c, count = self.model.config, len(sources)
-        memory, mask, weights = self._encode(sources.token, sources.place, sources.group)
+        memory, weights = self._encode(sources.token, sources.place, sources.group)
         empty = np.zeros((count * self.decoding.beams, c.heads, 0, c.width // c.heads), np.float32)
         return _Batch(
             products=np.arange(count, dtype=np.int32),
             barred=~np.asarray(constraints.allowed)[:, None, :],
-            memory=(memory, mask),
+            memory=memory,
             texts=Beams.start(count, self.decoding),
             closed=[(empty, empty) for _ in self.model.decoder],
         ), weights
@@ -102,7 +102,12 @@ class Decoder:
     def _memory(self, token: Any, place: Any, group: Any) -> Any:
         memory, mask = self.model.encode(token, place, group)
         crosses = [block.cross for block in self.model.decoder if block.cross is not None]
-        return [cross.keys_values(memory) for cross in crosses], mask, self.model.step_weights()
+        kept = (
+            [cross.keys_values(memory) for cross in crosses],
+            mask,
+            self.model.pointers(memory, token, place),
+        )
+        return kept, self.model.step_weights()
 
     def _fill(self, batch: _Batch, start: int, weights: Any, constraints: Constraints) -> tuple[Any, Any]:
         """Up to `PLACES` more tokens for every text; the caches of these, and the row each row began as."""
@@ -148,7 +153,7 @@ class Decoder:
         sources = [(keys, values, memory[1]) for keys, values in memory[0]]
         caches = list(zip(closed, opened, strict=True))
         logits, opened = self.model.step(
-            last, time, weights, caches, at, ops.arange(PLACES) <= place, sources
+            last, time, weights, caches, at, ops.arange(PLACES) <= place, sources, memory[2]
         )
         hits = forbidden(tokens, time, c.vocabulary, d.no_repeat, phrases[0] if phrases else None)
         if hits is not None:

@@ -19,10 +19,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from models.writer.copying import NEVER, CopyGate, Pointers
 from models.writer.encode import MAX_NAME_TOKENS, MAX_TARGET, Ints
 from models.writer.tokenizer import PAD
 
-NEVER = -1e9
 # What the latent z may cost, in nats a text, and how hard it is held there.
 SET_POINT, HELD = 4.0, 0.1
 Cache = tuple[Any, ...]  # keys and values
@@ -32,7 +32,9 @@ KIND = "transformer encoder-decoder, attributes as a set, placeholders for value
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes. `width` must be a multiple of `heads`. `latent`: sizes of the latent z; 0: there is none."""
+    """Sizes. `width` must be a multiple of `heads`. `latent`: sizes of the latent z; 0: there is none.
+    `copy`: words of the attributes may be copied.
+    """
 
     vocabulary: int
     width: int = 96
@@ -42,6 +44,7 @@ class ModelConfig:
     decoder_blocks: int = 2
     dropout: float = 0.1
     latent: int = 0
+    copy: bool = False
 
 
 class Attention(keras.layers.Layer):  # type: ignore[misc]
@@ -240,6 +243,7 @@ class Transformer(keras.Model):  # type: ignore[misc]
         self.last = [keras.layers.LayerNormalization(epsilon=1e-5, name=f"last{i}") for i in range(2)]
         self.drop = keras.layers.Dropout(config.dropout)
         self.latent = Latent(config) if config.latent else None
+        self.copy = CopyGate(config.width) if config.copy else None
         for layer in (self.embedding, self.places, self.times):
             layer.build((None, None))
         for layer in self.last:
@@ -281,17 +285,24 @@ class Transformer(keras.Model):  # type: ignore[misc]
         causal = ops.greater_equal(time[:, None], time[None, :])[None, None]
         for block in self.decoder:
             x = block(x, causal, memory, mask, training=training)
-        return self.logits(x)
+        x = self.last[1](x)
+        logits = ops.matmul(x, ops.transpose(self.embedding.embeddings))
+        return logits if self.copy is None else self.copy(x, logits, self.pointers(memory, *sources[:2]))
+
+    def pointers(self, memory: Any, token: Any, place: Any) -> Pointers | tuple[()]:
+        """What a copy gate looks at; nothing where there is no gate."""
+        return () if self.copy is None else self.copy.pointers(memory, token, place)
 
     def embed_target(self, token: Any, time: Any) -> Any:
         return self.embedding(token) * self.config.width**0.5 + self.times(time)
 
     def step(
-        self, token: Any, time: Any, weights: Any, caches: Sequence[Caches], at: Any, seen: Any, memory: Any
-    ) -> tuple[Any, list[Cache]]:
+        self, token: Any, time: Any, weights: Any, caches: Sequence[Caches], at: Any, seen: Any,
+        memory: Any, pointers: Any = (),
+    ) -> tuple[Any, list[Cache]]:  # fmt: skip
         """Logits (rows, vocabulary) after one more token (rows,) at `time`; the open caches of `Block.step`.
 
-        `weights`: of `step_weights`. `memory`: one for each block.
+        `weights`: of `step_weights`. `memory`: one for each block. `pointers`: of a network with a copy gate.
         """
         x = self.embed_target(token, time)
         fused, out = weights
@@ -299,14 +310,19 @@ class Transformer(keras.Model):  # type: ignore[misc]
         for i, block in enumerate(self.decoder):
             x, cache = block.step(x, fused[i], caches[i], at, seen, memory[i])
             opened.append(cache)
-        return ops.matmul(self.last[1](x), out), opened
+        x = self.last[1](x)
+        logits = ops.matmul(x, out)
+        if self.copy is not None:
+            # The hypotheses of a product stand where times do in training.
+            products = ops.shape(pointers[0])[0]
+            x = ops.reshape(x, (products, -1, self.config.width))
+            apart = ops.reshape(logits, (products, -1, self.config.vocabulary))
+            logits = ops.reshape(self.copy(x, apart, pointers), ops.shape(logits))
+        return logits, opened
 
     def step_weights(self) -> tuple[list[Any], Any]:
         """Weights in the form that `step` reads, to be made once for many steps."""
         return [block.fused() for block in self.decoder], ops.transpose(self.embedding.embeddings)
-
-    def logits(self, x: Any) -> Any:
-        return ops.matmul(self.last[1](x), ops.transpose(self.embedding.embeddings))
 
 
 def inputs(sources: Any, given: Ints) -> dict[str, Ints]:

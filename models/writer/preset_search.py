@@ -15,8 +15,8 @@ import numpy as np
 from keras import ops, tree
 from numpy.typing import NDArray
 
+from models.writer.copying import NEVER
 from models.writer.decode import Decoding
-from models.writer.model import NEVER
 
 NONE, ANY = -1, -2  # no token written here; any token will do
 USUAL = Decoding()

@@ -20,10 +20,10 @@ TOKENIZER = Tokenizer(
 )
 
 
-@pytest.fixture(scope="module")
-def net() -> model.Transformer:
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "copies"])
+def net(request: pytest.FixtureRequest) -> model.Transformer:
     keras.utils.set_random_seed(3)
-    config = model.ModelConfig(len(TOKENIZER), width=16, hidden=24, heads=2)
+    config = model.ModelConfig(len(TOKENIZER), width=16, hidden=24, heads=2, copy=request.param)
     return model.Transformer(config)
 
 
