@@ -28,9 +28,8 @@ def source(colour: str) -> Source:
 def first_word(net: model.Transformer, colour: str) -> str:
     """The likeliest word to begin with."""
     batch = batch_sources([source(colour)], TOKENIZER)
-    return TOKENIZER.decode(
-        [int(np.asarray(net(model.inputs(batch, np.array([[BEGIN]], np.int32))))[0, 0].argmax())]
-    )
+    logits = np.asarray(net(model.inputs(batch, np.array([[BEGIN]], np.int32))))
+    return TOKENIZER.decode([int(logits[0, 0].argmax())])
 
 
 def test_probabilities_of_both_are_mixed_by_the_gate() -> None:

@@ -8,7 +8,7 @@ import pytest
 from models.writer.clean import Source
 from models.writer.contexts import Contexts
 from models.writer.encode import Sources, batch_sources
-from models.writer.tokenizer import BEGIN, END, Tokenizer
+from models.writer.tokenizer import BEGIN, END, PAD, Tokenizer
 
 keras = pytest.importorskip("keras")
 
@@ -35,7 +35,7 @@ NAME, COLOUR, SIZE = ("⟦name⟧", "mug"), ("⟦v:colour⟧", "red"), ("⟦v:si
 
 
 def logits(net: model.Transformer, batch: Sources, given: list[list[int]]) -> np.ndarray:
-    return keras.ops.convert_to_numpy(net(model.inputs(batch, np.array(given, np.int32))))
+    return np.array(keras.ops.convert_to_numpy(net(model.inputs(batch, np.array(given, np.int32)))))
 
 
 def test_attributes_are_a_set(net: model.Transformer) -> None:
@@ -85,7 +85,9 @@ def test_files_give_the_same_network_and_the_same_bytes(net: model.Transformer) 
 def best_words(net: model.Transformer, batch: Sources, row: int, written: list[int]) -> list[int]:
     """The likeliest token at every place of a text, with the whole text through the network at once."""
     one = Sources(batch.token[row : row + 1], batch.place[row : row + 1], batch.group[row : row + 1])
-    return [int(i) for i in logits(net, one, [[BEGIN, *written]])[0].argmax(axis=-1)]
+    found = logits(net, one, [[BEGIN, *written]])[0]
+    found[:, PAD] = -np.inf
+    return [int(i) for i in found.argmax(axis=-1)]
 
 
 def beam_one(
@@ -106,9 +108,9 @@ def beam_one(
             ids = (
                 [END]
                 if last
-                else [i for i in np.argsort(-log_p) if not repeats(tokens, int(i), d)][: 2 * d.beams]
+                else [i for i in np.argsort(-log_p) if i != PAD and not repeats(tokens, int(i), d)]
             )
-            grown += [(score + log_p[i], [*tokens, int(i)], i == END) for i in ids]
+            grown += [(score + log_p[i], [*tokens, int(i)], i == END) for i in ids[: 2 * d.beams]]
         grown.sort(key=lambda g: -g[0] / len(g[1]) ** d.penalty)
         live = grown[: d.beams]
     return [(s / len(t) ** d.penalty, [i for i in t if i != END]) for s, t, _ in live]
@@ -124,7 +126,10 @@ BATCH = ((NAME, COLOUR), (NAME, COLOUR, SIZE), (SIZE,))
 
 
 def free(count: int) -> decode.Constraints:
-    return decode.Constraints(np.ones((count, len(TOKENIZER)), bool), [])
+    """Anything but padding, which is no word."""
+    allowed = np.ones((count, len(TOKENIZER)), bool)
+    allowed[:, PAD] = False
+    return decode.Constraints(allowed, [])
 
 
 def test_one_beam_is_greedy_search(net: model.Transformer) -> None:
