@@ -7,15 +7,19 @@ from typing import Any
 import keras
 
 
-def compiled(function: Any, any_size: bool = False) -> Any:
+def compiled(function: Any, any_size: bool = False, xla: bool = False) -> Any:
     """The function as a graph of the backend in use.
 
     any_size: one graph for arguments of all sizes, where the backend has such graphs; all arguments are
     arrays, or lists and tuples of them, whose ranks, types and nesting are those of the first call.
+    xla: compiled anew for every size, which takes seconds, and faster from then on; the default of JAX.
     """
     if keras.backend.backend() == "tensorflow":
         fix_order_of_sums()
-        return _Graph(function) if any_size else _graph(function, reduce_retracing=True)
+        options = {"jit_compile": True} if xla else {}
+        if any_size:
+            return _Graph(function, options)
+        return _graph(function, reduce_retracing=True, **options)
     if keras.backend.backend() == "jax":
         import jax
 
@@ -26,8 +30,8 @@ def compiled(function: Any, any_size: bool = False) -> Any:
 class _Graph:
     """A TensorFlow function that is traced once, at its first call, for every size."""
 
-    def __init__(self, function: Any) -> None:
-        self._function = function
+    def __init__(self, function: Any, options: dict[str, Any]) -> None:
+        self._function, self._options = function, options
         self._traced: Any = None
 
     def __call__(self, *args: Any) -> Any:
@@ -37,7 +41,8 @@ class _Graph:
             specs = tf.nest.map_structure(
                 lambda a: tf.TensorSpec([None] * len(a.shape), keras.backend.standardize_dtype(a.dtype)), args
             )
-            self._traced = _graph(self._function, input_signature=specs, autograph=False)
+            options = {"input_signature": specs, "autograph": False, **self._options}
+            self._traced = _graph(self._function, **options)
         return self._traced(*args)
 
 

@@ -1,6 +1,6 @@
 """Beam search over many products at once: caches, constraints, products that are done left out.
 
-A graph runs `PLACES` steps of all hypotheses of a batch before it comes back. What has ended keeps its place
+A graph runs several steps of all hypotheses of a batch before it comes back. What has ended keeps its place
 at no further cost, compared by its log-probability over its length to the power `penalty`; a product whose
 hypotheses have all ended leaves the batch. Keys and values of earlier steps are closed, and never copied
 while the open ones fill.
@@ -26,10 +26,9 @@ from models.writer.tokenizer import BEGIN
 
 __all__ = ["Constraints", "Decoder", "Decoding", "batches"]
 
-# Steps between looks at what is done. Other backends than TensorFlow compile every length of the caches anew.
-PLACES = 8 if keras.backend.backend() == "tensorflow" else 32
-# A batch shrinks by so many parts of itself.
-PARTS = 8 if keras.backend.backend() == "tensorflow" else 4
+# Steps between looks at what is done, and into how many parts of itself a batch may shrink: often and finely,
+# or, where every size is compiled anew, for few sizes.
+FINE, COARSE = (8, 8), (32, 2)
 
 
 USUAL = Decoding()
@@ -62,11 +61,16 @@ class _Batch:
 
 
 class Decoder:
-    """Keeps the compiled graphs of one model."""
+    """Keeps the compiled graphs of one model.
 
-    def __init__(self, model: Transformer, decoding: Decoding = USUAL) -> None:
-        self.model, self.decoding = model, decoding
-        self._encode = compiled(self._memory)
+    xla: compiled for every size of batch and length, where texts are so many that this does not count.
+    """
+
+    def __init__(self, model: Transformer, decoding: Decoding = USUAL, xla: bool = False) -> None:
+        self.model, self.decoding, self.xla = model, decoding, xla
+        anew = xla or keras.backend.backend() != "tensorflow"
+        self.places, self.parts = COARSE if anew else FINE
+        self._encode = compiled(self._memory, xla=xla)
         self._runs: dict[bool, Any] = {}
         self._shut = compiled(_closed, any_size=True)
         self._shrink = compiled(_taken, any_size=True)
@@ -75,16 +79,16 @@ class Decoder:
         """For every source, the token lists of its beams, best first, without the end token."""
         batch, weights = self._start(sources, constraints)
         found: list[list[list[int]]] = [[] for _ in range(len(sources))]
-        for time in range(0, self.decoding.max_length, PLACES):
+        for time in range(0, self.decoding.max_length, self.places):
             opened, origin = self._fill(batch, time, weights, constraints)
             done = np.atleast_1d(np.asarray(batch.texts.done).all(axis=1))
-            last = done.all() or time + PLACES >= self.decoding.max_length
+            last = done.all() or time + self.places >= self.decoding.max_length
             over = np.flatnonzero(done | last).astype(np.int32)
             for i, beams in zip(over, batch.texts.at(over).results(self.decoding), strict=True):
                 found[batch.products[i]] = beams
             if last:
                 break
-            self._next(batch, opened, origin, _kept(done, len(sources)))
+            self._next(batch, opened, origin, _kept(done, len(sources), self.parts))
         return found
 
     def _start(self, sources: Sources, constraints: Constraints) -> tuple[_Batch, Any]:
@@ -110,16 +114,16 @@ class Decoder:
         return kept, self.model.step_weights()
 
     def _fill(self, batch: _Batch, start: int, weights: Any, constraints: Constraints) -> tuple[Any, Any]:
-        """Up to `PLACES` more tokens for every text; the caches of these, and the row each row began as."""
+        """Up to `places` more tokens for every text; the caches of these, and the row each row began as."""
         c, rows = self.model.config, len(batch) * self.decoding.beams
-        empty = np.zeros((rows, c.heads, PLACES, c.width // c.heads), np.float32)
+        empty = np.zeros((rows, c.heads, self.places, c.width // c.heads), np.float32)
         opened: Any = [(empty, empty) for _ in self.model.decoder]
         origin: Any = np.arange(rows, dtype=np.int32)
-        stop = min(start + PLACES, self.decoding.max_length)
+        stop = min(start + self.places, self.decoding.max_length)
         phrases = [table(constraints.phrases)] if constraints.phrases else []
-        run = self._runs.setdefault(bool(phrases), compiled(self._steps, any_size=True))
+        run = self._runs.setdefault(bool(phrases), compiled(self._steps, any_size=True, xla=self.xla))
         contexts = constraints.contexts
-        for time in range(start, stop, 1 if contexts else PLACES):
+        for time in range(start, stop, 1 if contexts else self.places):
             barred = batch.barred if contexts is None else batch.barred | _barred(contexts, batch.texts, time)
             until = stop if contexts is None else time + 1
             clock = np.array([time, until, start], np.int32)
@@ -147,13 +151,13 @@ class Decoder:
         old, rows = Beams(*texts), ops.shape(origin)[0]
         tokens = ops.reshape(old.tokens, (rows, d.max_length))
         last = ops.where(time > 0, ops.take(tokens, ops.maximum(time - 1, 0), axis=1), BEGIN)
-        at = ops.arange(rows * c.heads, dtype="int32")[:, None] * PLACES + place
+        at = ops.arange(rows * c.heads, dtype="int32")[:, None] * self.places + place
         if d.beams > 1:
             closed = _taken(closed, origin)
         sources = [(keys, values, memory[1]) for keys, values in memory[0]]
         caches = list(zip(closed, opened, strict=True))
         logits, opened = self.model.step(
-            last, time, weights, caches, at, ops.arange(PLACES) <= place, sources, memory[2]
+            last, time, weights, caches, at, ops.arange(self.places) <= place, sources, memory[2]
         )
         hits = forbidden(tokens, time, c.vocabulary, d.no_repeat, phrases[0] if phrases else None)
         if hits is not None:
@@ -192,9 +196,9 @@ def _closed(closed: Any, opened: Any, origin: Any, rows: Any) -> Any:
     ]
 
 
-def _kept(done: NDArray[np.bool_], whole: int) -> Ints | None:
+def _kept(done: NDArray[np.bool_], whole: int, parts: int) -> Ints | None:
     """The products to go on with: all that are not done, and some that are, for few sizes; None: all."""
-    part = max(1, whole // PARTS)
+    part = max(1, whole // parts)
     size = -(-int((~done).sum()) // part) * part
     if size >= len(done):
         return None

@@ -32,6 +32,7 @@ class Writer:
         self, tokenizer: Tokenizer, plan: Plan, grams: Iterable[Sequence[int]], files: dict[str, bytes]
     ) -> None:
         self.tokenizer, self.plan, self._files = tokenizer, plan, files
+        self.xla = False  # of the decoder: worth it for very many texts only
         self.contexts = Contexts(grams, self._groups())
 
     @staticmethod
@@ -67,7 +68,7 @@ class Writer:
     def decoder(self) -> Decoder:
         from models.writer.decode import Decoder
 
-        return Decoder(self.model)
+        return Decoder(self.model, xla=self.xla)
 
     def ask(self, brief: Brief) -> Source:
         """What the network is given of a product: the attributes that people mention most."""
