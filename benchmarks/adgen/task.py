@@ -15,8 +15,10 @@ from benchmarks.adgen.clean import pairs, source
 from benchmarks.adgen.finish import finish
 from benchmarks.adgen.read import Example, Values, forms, read
 from benchmarks.chinese import bleu4, rouge, words
+from benchmarks.latent import carried, shuffled
 from benchmarks.networks import Network, Track, fit, printable
 from benchmarks.variety import distinct4, repetition4
+from models.recommender.base import Floats
 from models.writer.clean import Pair
 from models.writer.tokenizer import Tokenizer
 
@@ -49,6 +51,11 @@ class Written:
     finished: list[tuple[str, str]] = field(default_factory=list)
     tokens: int = 0
 
+    @property
+    def alone(self) -> list[str]:
+        """The network's first choices."""
+        return [texts[0] if texts else "" for texts in self.candidates]
+
 
 def run(train: Path, test: Path, plan: Plan, track: Track) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The measures of `benchmarks.writer` for AdvertiseGen, and every text with its attributes."""
@@ -67,6 +74,12 @@ def run(train: Path, test: Path, plan: Plan, track: Track) -> tuple[dict[str, An
     found = measures(written, values)
     found["tokens_per_s"] = round(written.tokens / (time.perf_counter() - trained), 1)
     found["train_seconds"] = round(trained - start, 1)
+    if plan.latent:
+        found |= carried(model, examples, tokenizer, LENGTHS)
+        other = Written(written.products)
+        z = shuffled(model, [source(p.attributes) for p in other.products], tokenizer, plan.seed)
+        write(model, tokenizer, values, plan, other, track, z)
+        found["shuffled_bleu"] = _scores(other.alone, other.products, values)["bleu"]
     return found, told(written)
 
 
@@ -78,7 +91,13 @@ def words_of(examples: Sequence[Pair]) -> Tokenizer:
 
 
 def write(
-    model: Any, tokenizer: Tokenizer, values: Values, plan: Plan, written: Written, track: Track
+    model: Any,
+    tokenizer: Tokenizer,
+    values: Values,
+    plan: Plan,
+    written: Written,
+    track: Track,
+    z: Floats | None = None,
 ) -> None:
     """Fill `candidates` and `finished`. No word is written that says a value of other products only."""
     from models.writer.decode import Constraints, Decoder, Decoding
@@ -92,7 +111,8 @@ def write(
         block = written.products[start : start + BLOCK]
         allowed = np.stack([usable & ~barred(p, values, holders, len(tokenizer)) for p in block])
         sources = batch_sources([source(p.attributes) for p in block], tokenizer)
-        for found in decoder.search(sources, Constraints(allowed, [])):
+        own = None if z is None else z[start : start + BLOCK]
+        for found in decoder.search(sources, Constraints(allowed, []), own):
             written.tokens += len(found[0]) + 1 if found else 0
             wrote = (tokenizer.decode(ids).strip() for ids in found)
             written.candidates.append(list(dict.fromkeys(t for t in wrote if t)))
@@ -117,11 +137,10 @@ def barred(product: Example, values: Values, holders: dict[str, list[int]], size
 
 
 def measures(written: Written, values: Values) -> dict[str, Any]:
-    alone = [texts[0] if texts else "" for texts in written.candidates]
     finished = [text for text, _ in written.finished]
     tiers = [tier for _, tier in written.finished]
     return {
-        **_scores(alone, written.products, values),
+        **_scores(written.alone, written.products, values),
         **{f"final_{k}": v for k, v in _scores(finished, written.products, values).items()},
         "fallback_rate": round(100.0 * tiers.count("template") / len(tiers), 3),
         "tier_counts": {tier: tiers.count(tier) for tier in ("model", "retry", "template")},

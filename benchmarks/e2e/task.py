@@ -15,8 +15,10 @@ from benchmarks.e2e import template
 from benchmarks.e2e.clean import PLANNED, Meaning, cleaned, finish, group, source, unspell
 from benchmarks.e2e.measure import Errors, bleu, errors, rouge2, slot_error_rate
 from benchmarks.e2e.read import read
+from benchmarks.latent import carried, shuffled
 from benchmarks.networks import Network, Track, fit, printable
 from benchmarks.variety import distinct4, english_words, repetition4
+from models.recommender.base import Floats
 from models.writer.clean import Pair
 from models.writer.tokenizer import Tokenizer
 
@@ -52,22 +54,40 @@ class Written:
     write_seconds: float = 0.0
     tokens: int = 0
 
+    @property
+    def alone(self) -> list[str]:
+        """The network's first choices."""
+        return [texts[0] if texts else "" for texts in self.candidates]
+
 
 def run(train: Path, test: Path, plan: Plan, track: Track) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The measures of `benchmarks.writer` for the E2E challenge, and every text with its request."""
-    found = cleaned(read(train), plan.repair, plan.order)
-    print(f"training pairs: {dict(found.counts.most_common())}", file=sys.stderr, flush=True)
+    learnt = cleaned(read(train), plan.repair, plan.order)
+    print(f"training pairs: {dict(learnt.counts.most_common())}", file=sys.stderr, flush=True)
     requests = group(read(test))
     written = Written(list(requests), list(requests.values()))
     start = time.perf_counter()
-    tokenizer = words_of(found.pairs, plan)
+    tokenizer = words_of(learnt.pairs, plan)
     network = Network(plan.seed, plan.steps, LENGTHS, latent=plan.latent)
-    model = fit(found.pairs, tokenizer, network, track)
+    model = fit(learnt.pairs, tokenizer, network, track)
     written.train_seconds = time.perf_counter() - start
     start = time.perf_counter()
     write(model, tokenizer, plan, written, track)
     written.write_seconds = time.perf_counter() - start
-    return measures(written), told(written)
+    found = measures(written)
+    if plan.latent:
+        found |= carried(model, learnt.pairs, tokenizer, LENGTHS)
+        other = Written(written.requests, written.references)
+        write(
+            model,
+            tokenizer,
+            plan,
+            other,
+            track,
+            shuffled(model, [source(mr) for mr in requests], tokenizer, plan.seed),
+        )
+        found["shuffled_bleu"] = _scores(other.alone, other)["bleu"]
+    return found, told(written)
 
 
 def words_of(pairs: Sequence[Pair], plan: Plan) -> Tokenizer:
@@ -77,7 +97,9 @@ def words_of(pairs: Sequence[Pair], plan: Plan) -> Tokenizer:
     return Tokenizer.train((p.target for p in pairs), specials, min_count=MIN_COUNT)
 
 
-def write(model: Any, tokenizer: Tokenizer, plan: Plan, written: Written, track: Track) -> None:
+def write(
+    model: Any, tokenizer: Tokenizer, plan: Plan, written: Written, track: Track, z: Floats | None = None
+) -> None:
     """Fill `candidates`, best first, and `finished`: the first without a slot error, else a template."""
     from models.writer.decode import Constraints, Decoder, Decoding
     from models.writer.encode import batch_sources
@@ -90,9 +112,9 @@ def write(model: Any, tokenizer: Tokenizer, plan: Plan, written: Written, track:
     for start in track(iter(starts), "writing", len(starts)):
         block = written.requests[start : start + BLOCK]
         allowed = np.broadcast_to(words, (len(block), len(words)))
-        beams = decoder.search(
-            batch_sources([source(mr) for mr in block], tokenizer), Constraints(allowed, [])
-        )
+        sources = batch_sources([source(mr) for mr in block], tokenizer)
+        own = None if z is None else z[start : start + BLOCK]
+        beams = decoder.search(sources, Constraints(allowed, []), own)
         for mr, found in zip(block, beams, strict=True):
             written.tokens += len(found[0]) + 1 if found else 0
             wrote = (finish(unspell(tokenizer.decode(ids)), dict(mr)) for ids in found)
@@ -110,11 +132,10 @@ def choose(texts: Sequence[str], mr: dict[str, str]) -> tuple[str, str]:
 
 
 def measures(written: Written) -> dict[str, Any]:
-    alone = [texts[0] if texts else "" for texts in written.candidates]
     finished = [text for text, _ in written.finished]
     tiers = [tier for _, tier in written.finished]
     return {
-        **_scores(alone, written),
+        **_scores(written.alone, written),
         **{f"final_{k}": v for k, v in _scores(finished, written).items()},
         "fallback_rate": round(100.0 * tiers.count("template") / len(tiers), 3),
         "tier_counts": {tier: tiers.count(tier) for tier in ("model", "retry", "template")},

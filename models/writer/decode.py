@@ -75,9 +75,11 @@ class Decoder:
         self._shut = compiled(_closed, any_size=True)
         self._shrink = compiled(_taken, any_size=True)
 
-    def search(self, sources: Sources, constraints: Constraints) -> list[list[list[int]]]:
-        """For every source, the token lists of its beams, best first, without the end token."""
-        batch, weights = self._start(sources, constraints)
+    def search(self, sources: Sources, constraints: Constraints, z: Any = None) -> list[list[list[int]]]:
+        """For every source, the token lists of its beams, best first, without the end token. `z` (sources,
+        latent): in place of what the attributes make likely.
+        """
+        batch, weights = self._start(sources, constraints, z)
         found: list[list[list[int]]] = [[] for _ in range(len(sources))]
         for time in range(0, self.decoding.max_length, self.places):
             opened, origin = self._fill(batch, time, weights, constraints)
@@ -91,9 +93,9 @@ class Decoder:
             self._next(batch, opened, origin, _kept(done, len(sources), self.parts))
         return found
 
-    def _start(self, sources: Sources, constraints: Constraints) -> tuple[_Batch, Any]:
+    def _start(self, sources: Sources, constraints: Constraints, z: Any) -> tuple[_Batch, Any]:
         c, count = self.model.config, len(sources)
-        memory, weights = self._encode(sources.token, sources.place, sources.group)
+        memory, weights = self._encode(sources.token, sources.place, sources.group, z)
         empty = np.zeros((count * self.decoding.beams, c.heads, 0, c.width // c.heads), np.float32)
         return _Batch(
             products=np.arange(count, dtype=np.int32),
@@ -103,8 +105,8 @@ class Decoder:
             closed=[(empty, empty) for _ in self.model.decoder],
         ), weights
 
-    def _memory(self, token: Any, place: Any, group: Any) -> Any:
-        memory, mask = self.model.encode(token, place, group)
+    def _memory(self, token: Any, place: Any, group: Any, z: Any) -> Any:
+        memory, mask = self.model.encode(token, place, group, z=z)
         crosses = [block.cross for block in self.model.decoder if block.cross is not None]
         kept = (
             [cross.keys_values(memory) for cross in crosses],

@@ -13,7 +13,8 @@ from models.writer.tokenizer import BEGIN, Tokenizer
 
 keras = pytest.importorskip("keras")
 
-from models.writer import model, train  # noqa: E402
+from benchmarks import latent  # noqa: E402
+from models.writer import decode, model, train  # noqa: E402
 
 TOKENIZER = Tokenizer(["⟦en⟧", "⟦v:colour⟧"], ["red", "blue", " nice", " pretty", " mug", " cup"])
 SIZES = model.ModelConfig(len(TOKENIZER), width=16, hidden=24, heads=2, dropout=0.0, latent=4)
@@ -75,3 +76,24 @@ def test_a_stored_latent_comes_back() -> None:
     given = np.array([[BEGIN, 262, 263]], np.int32)
     inputs = model.inputs(batch_sources([source("blue")], TOKENIZER), given)
     np.testing.assert_array_equal(net(inputs), again(inputs))
+
+
+def test_what_z_carries_is_measured_and_writing_heeds_it() -> None:
+    """Two ways to say the same, half of the texts each: only z can tell which."""
+    texts = ["red nice mug", "red pretty cup"]
+    pairs = [Pair(str(i), "en", source("red"), t, t) for i, t in enumerate(texts * 32)]
+    net, _ = train.train(pairs, TOKENIZER, 150, 32, 1, sizes=replace(SIZES, vocabulary=0))
+    found = latent.carried(net, pairs, TOKENIZER, (32,))
+    assert found["kl"] > np.log(2)
+    assert 1 <= found["active_units"] <= SIZES.latent
+    batch = next(iter(Examples.of(pairs, TOKENIZER, (32,)).batches(2, None)))
+    memory, _ = net.encode(*arrays(batch.sources))
+    about = model.masked_mean(memory[:, :-1], batch.sources.group > 0)
+    time = keras.ops.arange(batch.given.shape[1])
+    told, _ = net.latent.read(about, (net.embed_target(batch.given, time), batch.given > 0))
+    free = decode.Constraints(np.ones((2, len(TOKENIZER)), bool), [])
+    search = decode.Decoder(net, decode.Decoding(beams=1, no_repeat=9, max_length=9)).search
+    wrote = [TOKENIZER.decode(beams[0]) for beams in search(batch.sources, free, np.asarray(told))]
+    assert wrote == texts
+    other = latent.shuffled(net, [source("red"), source("blue")], TOKENIZER, 1)
+    assert other.shape == (2, SIZES.latent)
