@@ -74,18 +74,19 @@ def trace(settings: Settings, product: str, ds: date | None = None) -> list[Orig
         raise BadInput(f"the folder of run '{night.run_id}' is gone: what it read is not known any more")
     desk = _desk(night)
     rows.sort(key=lambda r: (r["language"], r["channel"]))
-    return [
-        _origin(desk, row, read_facts(row["language"], products[0]), _source(row, rows, products[0]))
-        for row in rows
-    ]
+    found = []
+    for row in rows:
+        facts = read_facts(row["language"], products[0])
+        found.append(_origin(desk, row, facts, _source(desk, row, rows, facts, products[0])))
+    return found
 
 
-def _source(row: Row, rows: Sequence[Row], product: Row) -> str:
-    """The description that the row's channel leans on, if any."""
+def _source(desk: Desk, row: Row, rows: Sequence[Row], facts: Facts, product: Row) -> str:
+    """The description that the row's channel leans on, if any: the published one, else what would be."""
     same = (r for r in rows if r["language"] == row["language"] and r["channel"] == DESCRIPTION)
     description = next(same, None)
     own = (product.get(f"description_{row['language']}") or "").strip()
-    return serving_text(description) if description else own
+    return serving_text(description) if description else desk.ruling(facts, DESCRIPTION, own, None).text
 
 
 def _run_of(published: Published, day: date) -> str:

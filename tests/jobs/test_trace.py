@@ -22,9 +22,11 @@ DAY = date(2026, 1, 10)
 EDIT = "A stoneware mug by Lumo, in red."
 
 
-def run_night(lake: Path, day: date = DAY, run_id: str = "", **changes) -> Night:
+def run_night(
+    lake: Path, day: date = DAY, run_id: str = "", channel: str = "description", **changes
+) -> Night:
     """Four products, the first with the catalogue's text in English only; `changes` are of the second."""
-    night = Night(load_settings(lake=str(lake), channels=["description"]), day, run_id or f"run-{day}")
+    night = Night(load_settings(lake=str(lake), channels=[channel]), day, run_id or f"run-{day}")
     night.pin()
     rows = shop(day, 4, 0.0)
     rows[0]["description_en"] = "A red mug that people like."
@@ -38,7 +40,7 @@ def run_night(lake: Path, day: date = DAY, run_id: str = "", **changes) -> Night
 def traced(
     lake: Path, product: str = "p0001", ds: date | None = None, **changes
 ) -> dict[tuple[str, str], Origin]:
-    found = trace(load_settings(lake=str(lake), channels=["description"], **changes), product, ds)
+    found = trace(load_settings(**{"lake": str(lake), "channels": ["description"], **changes}), product, ds)
     return {(o.row["language"], o.row["channel"]): o for o in found}
 
 
@@ -93,6 +95,15 @@ def test_other_attributes_or_settings_do_not_fit(lake) -> None:
     found = traced(lake)
     assert not found["en", "description"].fits
     assert found["zh", "description"].fits
+
+
+def test_without_descriptions_a_rejected_one_is_not_what_a_row_leans_on(lake) -> None:
+    night = run_night(lake, channel="ad_copy")
+    own = "A red mug that people like."
+    add(night.store, [Decision("p0000", "en", "description", "reject", DAY + timedelta(days=1), own)], "Ann")
+    assert traced(lake, "p0000", channels=["ad_copy"])["en", "ad_copy"].fits
+    run_night(lake, DAY + timedelta(days=1), channel="ad_copy")
+    assert traced(lake, "p0000", channels=["ad_copy"])["en", "ad_copy"].fits
 
 
 def test_after_a_rollback_the_earlier_runs_rows_are_traced(lake) -> None:
