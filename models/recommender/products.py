@@ -1,6 +1,6 @@
 """Tiles of the product of users and items: fast, and wrong by no more than they say.
 
-In float32 by NumPy, or in bfloat16 by TensorFlow where the processor multiplies that: half the time, and a
+In float32, or in bfloat16 by TensorFlow where the processor multiplies that: half the time, and a
 coarser answer. Both only find candidates; what is listed is scored again exactly.
 """
 
