@@ -15,8 +15,15 @@ from models.writer.text import HIDDEN, is_han, is_latin, normalise, numbers, uni
 
 # Characters; a listing of all that a template shows stays under the upper bound.
 LENGTH = {"en": (10, 1200), "zh": (4, 800)}
+# Attributes that say what a product is, where a part of the title ends in their value: "cotton shirt, red" is
+# a shirt; "round neck shirt" is no round neck.
+TYPE_NAMES = frozenset({"type", "product type", "类型", "商品类型", "种类", "品类"})
 # A text names at least so many attributes, where the product has as many.
 MIN_ATTRIBUTES = 2
+_TITLE_PARTS = {
+    "en": re.compile(r"[,;:()/]|\s-\s"),
+    "zh": re.compile(r"[\s,;:()/\uff0c\uff1b\uff1a\uff08\uff09\u3001-]"),
+}
 MAX_VALUE_CHARS = 60
 MAX_VALUE_WORDS = 9
 MAX_TITLE_CHARS = 160
@@ -91,10 +98,13 @@ class Brief:
 
     @cached_property
     def kind(self) -> str:
-        """What the product is, in the language of the text: the category's last level, else the title's noun.
+        """What the product is, in the language of the text: its type where the title says it, else the
+        category's last level, else the title's noun.
 
         The noun is taken to be the last run of the title that is neither brand nor attribute value.
         """
+        if self._type:
+            return self._type
         category = self.shown.category[-1] if self.shown.category else ""
         if category and any(map(is_han, units(category))) == (self.shown.language == "zh"):
             return category
@@ -102,6 +112,19 @@ class Brief:
             r for r in self._title_runs if (sum(map(is_han, units(r))) >= 2) == (self.shown.language == "zh")
         ]
         return runs[-1] if runs else ""
+
+    @cached_property
+    def _type(self) -> str:
+        """The value of an attribute that says the type, as the title does: in Chinese where a word ends, in
+        English where its first part does.
+        """
+        parts = _TITLE_PARTS[self.shown.language].split(self.shown.title)
+        ends = [units(part) for part in (parts if self.shown.language == "zh" else parts[:1])]
+        for name, value in self.shown.attributes:
+            found = units(value)
+            if name.casefold() in TYPE_NAMES and found and any(e[-len(found) :] == found for e in ends):
+                return value
+        return ""
 
     @cached_property
     def _title_runs(self) -> list[str]:

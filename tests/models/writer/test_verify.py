@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from models.writer.text import normalise
+from models.writer.text import normalise, units
 from models.writer.verify import CHECKS
 from tests.models.writer.shop import ROWS, brief, facts, judge, product
 
@@ -140,3 +140,21 @@ def test_the_noun_of_a_chinese_title_is_what_is_left_of_it() -> None:
         "attributes_zh": json.dumps({"风格": "运动", "颜色": "红色"}),
     }
     assert brief("zh", styled).kind == "马克杯"
+
+
+@pytest.mark.parametrize(
+    ("language", "title", "kind"),
+    [
+        ("zh", "Lumo 炻瓷茶壶 橄榄绿", "茶壶"),  # its type is an attribute, and no value to leave out
+        ("en", "Lumo stoneware teapot, olive", "teapot"),  # not the category, which is plural
+        ("en", "Lumo teapot shelf, teapot", "mug"),  # something for teapots
+    ],
+)
+def test_a_type_that_the_title_ends_in_is_the_noun(language: str, title: str, kind: str) -> None:
+    typed = product(9, "Lumo", "red/红色", "stoneware/炻瓷") | {
+        f"title_{language}": title,
+        f"attributes_{language}": json.dumps({"类型": "茶壶", "type": "teapot", "颜色": "橄榄绿"}),
+    }
+    told = brief(language, typed)
+    assert told.kind == kind
+    assert told.named_in(units(f"a {kind} 很好的{kind}"))
