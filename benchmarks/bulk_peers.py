@@ -97,7 +97,8 @@ class KerasHub:
                     cross_attention_cache=cross,
                 )  # fmt: skip
                 kept.append(own)
-            return model.logits(x)[:, 0, :] + barred, None, kept
+            words = ops.matmul(model.last[1](x), ops.transpose(model.embedding.embeddings))
+            return words[:, 0, :] + barred, None, kept
 
         prompt = ops.concatenate(
             [ops.full((count, 1), BEGIN, "int32"), ops.zeros((count, self.length), "int32")], axis=1
