@@ -43,7 +43,8 @@ FILTER_GRID: dict[str, tuple[float, ...]] = {
 }
 # What the filter's constants are chosen by: a solution for a few thousand users takes as long as for all.
 FILTER_USERS = 2000
-MAX_EPOCHS = 60
+# A sequence model's epochs: so many, or fewer over a long past, so that training ends within the hour.
+MAX_EPOCHS, MIN_EPOCHS, MAX_STEPS = 60, 6, 20_000_000
 Tried = list[dict[str, Any]]
 
 
@@ -113,9 +114,14 @@ def sequence(protocol: Protocol, seed: int) -> Contender:
         tried.append({"what": "epochs", "ndcg": reached})
         return reached
 
-    model = SequenceModel(epochs=MAX_EPOCHS, seed=seed)
+    model = SequenceModel(epochs=most_epochs(len(protocol.testing.past)), seed=seed)
     model.fit_until(protocol.testing.past, choosing.items, value)
     return Contender("sequence", model.score_block, chosen=model.recipe, tried=tried)
+
+
+def most_epochs(events: int) -> int:
+    """How often a past of so many events may be gone through."""
+    return max(MIN_EPOCHS, min(MAX_EPOCHS, MAX_STEPS // max(events, 1)))
 
 
 def attributes(protocol: Protocol, seed: int) -> Contender:

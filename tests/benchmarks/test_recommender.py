@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchmarks import protocols
-from benchmarks.contenders import search
+from benchmarks.contenders import most_epochs, search
 from models.recommender.base import Floats, History
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -123,3 +123,8 @@ def test_a_wrong_command_is_told_in_one_line(
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("events", "epochs"), [(0, 60), (300_000, 60), (1_000_000, 20), (90_000_000, 6)])
+def test_a_long_past_is_gone_through_less_often(events: int, epochs: int) -> None:
+    assert most_epochs(events) == epochs
