@@ -22,10 +22,8 @@ WRITER = (
 )
 
 
-@pytest.mark.parametrize(
-    "tests",
-    [pytest.param(RECOMMENDER, id="recommender"), pytest.param(WRITER, id="writer", marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("tests", [RECOMMENDER, WRITER], ids=["recommender", "writer"])
 def test_models_train_and_score_under_jax(tests: tuple[str, ...]) -> None:
     pytest.importorskip("jax", reason="JAX is not installed")
     ran = subprocess.run(

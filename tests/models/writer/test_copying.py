@@ -62,7 +62,7 @@ def test_where_nothing_can_be_copied_the_vocabulary_has_its_own_way() -> None:
 @pytest.mark.parametrize("copies", [True, False])
 def test_a_word_that_no_text_held_is_copied(copies: bool) -> None:
     pairs = [Pair(str(i), "en", source(c), f"{c} mug", f"{c} mug") for i, c in enumerate(COLOURS * 4)]
-    net, _ = train.train(pairs, TOKENIZER, 150, 48, 1, sizes=replace(SIZES, copy=copies))
+    net, _ = train.train(pairs, TOKENIZER, 80, 48, 1, sizes=replace(SIZES, copy=copies))
     assert [first_word(net, c) for c in COLOURS] == COLOURS
     right = sum(first_word(net, c) == c for c in UNSEEN)
     assert right == len(UNSEEN) if copies else right == 0
