@@ -78,14 +78,8 @@ def run(train: Path, test: Path, plan: Plan, track: Track) -> tuple[dict[str, An
     if plan.latent:
         found |= carried(model, learnt.pairs, tokenizer, LENGTHS)
         other = Written(written.requests, written.references)
-        write(
-            model,
-            tokenizer,
-            plan,
-            other,
-            track,
-            shuffled(model, [source(mr) for mr in requests], tokenizer, plan.seed),
-        )
+        z = shuffled(model, [source(mr) for mr in requests], tokenizer, plan.seed)
+        write(model, tokenizer, plan, other, track, z)
         found["shuffled_bleu"] = _scores(other.alone, other)["bleu"]
     return found, told(written)
 

@@ -20,15 +20,17 @@ from models.recommender import scan
 from models.recommender.base import Bools, Doubles, Floats, Longs
 from models.recommender.scan import Room, Tile
 
-# Items whose scores with a block of users stay in the cache.
-TILE = 512
+# Items whose scores with a block of users stay in the cache: of calls from Python, and of a compiled loop, to
+# which small ones cost nothing more.
+TILE, WALKED = 1024, 512
 
 
 class Tiles(ABC):
-    """Scores of some users. margin (users,): by how much a sum may be wrong before it is rounded to a tile's
-    number.
+    """Scores of some users, `width` items at a time. margin (users,): by how much a sum may be wrong before
+    it is rounded to a tile's number.
     """
 
+    width = TILE
     margin: Doubles
 
     @abstractmethod
@@ -38,11 +40,11 @@ class Tiles(ABC):
     def note(
         self, span: tuple[int, int], limit: Tile, users: Longs, hidden: tuple[Longs, Longs], into: Room
     ) -> tuple[int, Bools]:
-        """`scan.note` for items span[0] to span[1], `TILE` at a time, until there is no room for somebody:
+        """`scan.note` for items span[0] to span[1], `width` at a time, until there is no room for somebody:
         the first item of the tile where that was, else span[1], and for whom. hidden: by item.
         """
-        for low in range(*span, TILE):
-            high = min(low + TILE, span[1])
+        for low in range(*span, self.width):
+            high = min(low + self.width, span[1])
             tile = self.made(low, high)
             crowded = scan.note(tile, limit, users, low, between(hidden, low, high), into)
             # Its memory, still in the cache, is the next one's.
@@ -140,6 +142,7 @@ class BFloat16(Product):
 
 @dataclass(frozen=True)
 class _Float32Tiles(Tiles):
+    width = WALKED
     users: Floats
     table: Floats
     room: Floats
@@ -153,7 +156,7 @@ class _Float32Tiles(Tiles):
         self, span: tuple[int, int], limit: Tile, users: Longs, hidden: tuple[Longs, Longs], into: Room
     ) -> tuple[int, Bools]:
         found: tuple[int, Bools] = scan.walk(
-            self.users, self.table, self.room, TILE, limit, users, span, hidden, into
+            self.users, self.table, self.room, self.width, limit, users, span, hidden, into
         )
         return found
 

@@ -8,7 +8,7 @@ from scipy.stats import poisson
 
 from models.recommender import scan
 from models.recommender.base import Bools, Floats, Ints, Longs
-from models.recommender.products import TILE, Product, Tiles, between
+from models.recommender.products import Product, Tiles, between
 from models.recommender.scan import Room, Tile
 
 # Items that the first floor is taken from, at least, and for every place of a list; under one maximum.
@@ -82,7 +82,7 @@ class Race:
         while self._usable() and low < high:
             limit = self.product.limit(self.floor)
             low, crowded = self.tiles.note((low, high), limit, self._everybody(), self.hidden, self._room)
-            stop = min(low + TILE, high)
+            stop = min(low + self.tiles.width, high)
             self._relieve(low, stop, crowded)
             low = stop
 
@@ -99,7 +99,7 @@ class Race:
             low, still = self.tiles.note((low, high), limit, users, self.hidden, self._room)
             self.gave_up |= self.product.coarse and bool(still.any())
             self.leave(still)
-            low = min(low + TILE, high)
+            low = min(low + self.tiles.width, high)
 
     def _usable(self) -> bool:
         self.gave_up |= not self.product.usable(self.floor)
