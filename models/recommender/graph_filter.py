@@ -13,17 +13,22 @@ It keeps who has what, so it is no model of a night, which keeps nothing about a
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+import numba
 import numpy as np
 from scipy import linalg, sparse
 
-from models.recommender.base import Behaviour, Floats, History, Interactions
+from models.recommender.base import Behaviour, Floats, History, Interactions, Ints
 
 POWER_ITERATIONS = 5
 OVERSAMPLING = 32
 # Powers of the sharpening's series: one step of the classical Runge-Kutta method.
 SERIES = 4
+# Shoppers who pass through all products of a filter together: two lines of a cache for every item.
+TOGETHER = 32
 
 
 @dataclass(frozen=True)
@@ -69,14 +74,31 @@ def scaled(left: Floats, matrix: sparse.csr_array, right: Floats) -> sparse.csr_
     return sparse.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
+@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def _add_rows(indptr: Ints, indices: Ints, data: Floats, dense: Floats, into: Floats) -> None:
+    for row in range(len(indptr) - 1):
+        total = into[row]
+        for entry in range(indptr[row], indptr[row + 1]):
+            value, other = data[entry], dense[indices[entry]]
+            for column in range(len(total)):
+                total[column] += value * other[column]
+
+
+def times(matrix: sparse.csr_array, dense: Floats) -> Floats:
+    """matrix @ dense, dense (columns, width) in C order. Other threads go on meanwhile, unlike SciPy's."""
+    found = np.zeros((matrix.shape[0], dense.shape[1]), np.float32)
+    _add_rows(matrix.indptr, matrix.indices, matrix.data, dense, found)
+    return found
+
+
 def right_directions(matrix: sparse.csr_array, rank: int, seed: int) -> Floats:
     """(columns, rank): the leading right singular vectors, by subspace iteration (Halko et al., 2011)."""
     wide = min(rank + OVERSAMPLING, min(matrix.shape))
-    transposed = sparse.csr_array(matrix.T)
+    turned = sparse.csr_array(matrix.T)
     basis = np.random.default_rng(seed).standard_normal((matrix.shape[1], wide)).astype(np.float32)
     basis = _orthonormal(basis)
     for _ in range(POWER_ITERATIONS):
-        basis = _orthonormal(transposed @ (matrix @ basis))
+        basis = _orthonormal(turned @ (matrix @ basis))
     image = matrix @ basis
     _, turn = np.linalg.eigh((image.T @ image).astype(np.float64))
     found: Floats = basis @ turn[:, ::-1][:, :rank].astype(np.float32)
@@ -99,7 +121,9 @@ class Filter:
 
     recipe: FilterRecipe
     weighted: sparse.csr_array  # U^-a R, (users, items)
+    weighted_turned: sparse.csr_array  # its transpose
     sharpener: sparse.csr_array  # U^-1/2 R D^-1/2, (users, items)
+    sharpener_turned: sparse.csr_array
     past: Floats
     target: Floats
     degree: Floats
@@ -114,10 +138,13 @@ class Filter:
         if directions is None and recipe.smooth:
             balanced = scaled(np.ones_like(users), weighted, power(items, -0.5))
             directions = right_directions(balanced, recipe.rank, recipe.seed)
+        sharpener = scaled(power(users, -0.5), owned, power(items, -0.5))
         found = cls(
             recipe,
             weighted,
-            scaled(power(users, -0.5), owned, power(items, -0.5)),
+            sparse.csr_array(weighted.T),
+            sharpener,
+            sparse.csr_array(sharpener.T),
             power(items, -recipe.past_power),
             power(items, -recipe.target_power),
             items,
@@ -129,34 +156,42 @@ class Filter:
     def _smooth_weight(self, owned: sparse.csr_array) -> float:
         """What makes the low-rank scores spread `smooth` times as wide as the others, over some users."""
         some = np.linspace(0, owned.shape[0] - 1, min(500, owned.shape[0])).astype(np.int64)
-        block = owned[some].toarray()
+        block = np.ascontiguousarray(owned[some].toarray().T)
         return float(self.recipe.smooth * self.near(block).std() / max(self.low(block).std(), 1e-12))
 
-    def near(self, block: Floats) -> Floats:
-        """Dense (rows, items) owned → its scores by L."""
-        seen = self.weighted @ (block * self.past).T
-        return np.asarray((self.weighted.T @ seen).T * self.target, np.float32)
+    def near(self, owned: Floats) -> Floats:
+        """(items, shoppers), 1 where owned → their scores by L."""
+        seen = times(self.weighted, owned * self.past[:, None])
+        return times(self.weighted_turned, seen) * self.target[:, None]
 
-    def low(self, block: Floats) -> Floats:
+    def low(self, owned: Floats) -> Floats:
         """The same by V V^T."""
-        inner = (block * power(self.degree, -0.5)) @ self.directions
-        return np.asarray(
-            (inner @ self.directions.T) * power(self.degree, self.recipe.target_power), np.float32
-        )
+        inner = self.directions.T @ (owned * power(self.degree, -0.5)[:, None])
+        found: Floats = (self.directions @ inner) * power(self.degree, self.recipe.target_power)[:, None]
+        return found
 
     def sharp(self, scores: Floats) -> Floats:
-        """Scores times e(A)."""
+        """e(A) times scores, (items, shoppers)."""
         if not self.recipe.sharpen:
             return scores
-        term, total = scores.T, scores.T.copy()
+        term, total = scores, scores.copy()
         for order in range(1, SERIES + 1):
-            term = self.sharpener.T @ (self.sharpener @ term)
+            term = times(self.sharpener_turned, times(self.sharpener, term))
             term *= np.float32(-self.recipe.sharpen / order)
             total += term
-        return np.ascontiguousarray(total.T)
+        return total
 
     def scores(self, block: Floats) -> Floats:
-        found = self.near(block)
-        if self.smooth:
-            found += np.float32(self.smooth) * self.low(block)
-        return self.sharp(found)
+        """(shoppers, items), 1 where owned → their scores, a few shoppers at a time on every core."""
+        found = np.empty_like(block)
+
+        def score(low: int) -> None:
+            owned = np.ascontiguousarray(block[low : low + TOGETHER].T)
+            scores = self.near(owned)
+            if self.smooth:
+                scores += np.float32(self.smooth) * self.low(owned)
+            found[low : low + TOGETHER] = self.sharp(scores).T
+
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+            list(threads.map(score, range(0, len(block), TOGETHER)))
+        return found
