@@ -5,6 +5,8 @@ PYTHON := .venv/bin/python
 ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
 export UV_SYSTEM_CERTS ?= true
 endif
+# A test process a core, at most 4: each may hold Spark and TensorFlow. PARALLEL= runs one after the other.
+PARALLEL ?= -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 .PHONY: help setup nightly test test-all lint lock clean
 
 help: ## List what make can do
@@ -17,10 +19,10 @@ nightly: setup ## Run the night once on a generated sample shop
 	@.venv/bin/nightshelf nightly --sample
 
 test: setup ## Run the tests that CI runs
-	@$(PYTHON) -m pytest -m "not slow"
+	@$(PYTHON) -m pytest -m "not slow" $(PARALLEL)
 
 test-all: setup ## Run every test, the slow ones too
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest $(PARALLEL)
 
 lint: setup ## Check style and types
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy

@@ -19,6 +19,23 @@ if TYPE_CHECKING:
 
 MakeNight = Callable[..., Night]
 
+NIGHT = "airflow_night"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file's tests share a process, and so do all that look at the one long night, which starts first."""
+
+    def group(item: pytest.Item) -> str:
+        return NIGHT if NIGHT in getattr(item, "fixturenames", ()) else str(item.path)
+
+    def late(item: pytest.Item) -> int:
+        return (group(item) != NIGHT) + ("e2e" not in item.path.parts)
+
+    items.sort(key=late)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+
 
 @pytest.fixture(scope="session")
 def spark() -> SparkSession:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import glob
 import os
 import shutil
@@ -107,11 +108,16 @@ _PIPELINE = {
 
 
 def _swift_environment() -> Path:
-    """The folder of Swift's own virtual environment, made from its lock on first use."""
+    """The folder of Swift's own virtual environment, made from its lock on first use, by one process."""
     home = ROOT / ".venv-swift"
-    marker = home / ".ready"
-    if marker.exists():
-        return home
+    with (ROOT / ".venv-swift.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (home / ".ready").exists():
+            _install_swift(home)
+    return home
+
+
+def _install_swift(home: Path) -> None:
     uv = ROOT / ".tools" / "uv" / "bin" / "uv"
     program = str(uv) if uv.exists() else shutil.which("uv")
     if program is None:
@@ -123,8 +129,7 @@ def _swift_environment() -> Path:
     )
     if done.returncode:
         pytest.skip(f"the S3 test server could not be installed: {done.stderr.strip()[-300:]}")
-    marker.touch()
-    return home
+    (home / ".ready").touch()
 
 
 def _swift_config(base: Path, ports: dict[str, int]) -> None:

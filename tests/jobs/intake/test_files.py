@@ -87,6 +87,8 @@ DAMAGED[-6] ^= 0xFF
         ("x.json", b"hello", {"format": "json"}, "not JSON"),
         ("x.parquet", b"PAR1 and no more", {"format": "parquet"}, "not a readable Parquet"),
     ],
+    # Names of their own: a packed file holds the time, and workers must agree on what a test is called.
+    ids=range(15),
 )
 def test_what_cannot_be_read_is_refused_by_name(
     tmp_path: Path, lake_settings: Settings, name: str, data: bytes, read: dict[str, str], told: str
