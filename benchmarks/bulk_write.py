@@ -6,11 +6,12 @@ One network of 20 M parameters (width 384, 4 + 4 blocks, 6 heads, 8,000 pieces) 
 runs the same ones on the same sources and writes texts of the same length, since `END` is barred. Where all
 search alike (greedy), the texts are compared. In every repeat all run one after the other; medians over the
 repeats of tokens per second, encoding included. What the first call costs more (tracing, compiling) is
-reported apart. keras-hub and we run with and without XLA, and the faster way of each counts.
+reported apart. keras-hub and our graphs run with and without XLA; of several ways the fastest counts.
 
 `limit`: the products with weights that greedy decoding needs, encoder included, at their real sizes and
-nothing between them. `limit_beam4`: the same for four beams. "per CPU s" says what a machine with other
-work on it hides. Memory is that of processes of their own, with one and with eight times the texts.
+nothing between them, by TensorFlow or BLAS. `limit_beam4`: the same for four beams. "per CPU s" says what a
+machine with other work on it hides. Memory is that of processes of their own, with one and with eight times
+the texts.
 
 The last line is JSON: tokens per second; null where a peer could not be run, with the reason on stderr.
 """
@@ -65,13 +66,15 @@ def drawn(texts: int, seed: int) -> Any:
     return Sources(token, place, np.ones_like(token))
 
 
-def ours(model: Any, sources: Any, length: int, beams: int, xla: bool = False) -> Run:
+def ours(model: Any, sources: Any, length: int, beams: int, graph: bool = False, xla: bool = False) -> Run:
     """The last token of a text is its end, which takes a step as well."""
     from models.writer.decode import Constraints, Decoder, Decoding
+    from models.writer.host_decode import HostDecoder
 
     allowed = np.ones((len(sources), VOCABULARY), bool)
     allowed[:, :3] = False
-    search = Decoder(model, Decoding(beams, 1.0, no_repeat=length, max_length=length), xla).search
+    decoding = Decoding(beams, 1.0, no_repeat=length, max_length=length)
+    search = Decoder(model, decoding, xla).search if graph else HostDecoder(model, decoding).search
 
     def run() -> Any:
         return np.array([found[0] for found in search(sources, Constraints(allowed, []))], np.int32)
@@ -89,23 +92,54 @@ def products(texts: int, length: int, beams: int) -> Run:
         draw = partial(rng.standard_normal, dtype=np.float32)
         return tf.constant(draw((rows, inner))), tf.constant(draw((inner, outer)))
 
-    def block(rows: int, square: int) -> list[Any]:
-        sizes = [(WIDTH, 3 * WIDTH), *[(WIDTH, WIDTH)] * square, (WIDTH, HIDDEN), (HIDDEN, WIDTH)]
-        return [one(rows, *size) for size in sizes]
-
     multiply = tf.function(lambda pairs: [tf.matmul(x, w) for x, w in pairs])
-    source = [*block(texts * SOURCE, 1), one(texts * SOURCE, WIDTH, 2 * WIDTH)]
-    step, out = block(texts * beams, 3), [one(texts * beams, WIDTH, VOCABULARY)]
+    source, step, out = sizes(one, texts, beams)
+    return partial(every_step, multiply, source, step, out, length)
+
+
+def blas_products(texts: int, length: int, beams: int) -> Run:
+    """As `products`, by NumPy: the same sizes, on as many threads."""
+    from threadpoolctl import threadpool_limits
+
+    rng = np.random.default_rng(0)
+
+    def one(rows: int, inner: int, outer: int) -> tuple[Any, Any, Any]:
+        draw = partial(rng.standard_normal, dtype=np.float32)
+        return draw((rows, inner)), draw((inner, outer)), np.empty((rows, outer), np.float32)
+
+    def multiply(triples: list[Any]) -> None:
+        for x, w, into in triples:
+            np.dot(x, w, out=into)
+
+    source, step, out = sizes(one, texts, beams)
 
     def run() -> None:
-        for _ in range(BLOCKS):
-            multiply(source)
-        for _ in range(length):
-            for _ in range(BLOCKS):
-                multiply(step)
-            multiply(out)
+        with threadpool_limits(THREADS, "blas"):
+            every_step(multiply, source, step, out, length)
 
     return run
+
+
+def sizes(
+    one: Callable[[int, int, int], Any], texts: int, beams: int
+) -> tuple[list[Any], list[Any], list[Any]]:
+    """The products of an encoder block, of a decoder block's step, and of a step's logits."""
+
+    def block(rows: int, square: int) -> list[Any]:
+        shapes = [(WIDTH, 3 * WIDTH), *[(WIDTH, WIDTH)] * square, (WIDTH, HIDDEN), (HIDDEN, WIDTH)]
+        return [one(rows, *shape) for shape in shapes]
+
+    source = [*block(texts * SOURCE, 1), one(texts * SOURCE, WIDTH, 2 * WIDTH)]
+    return source, block(texts * beams, 3), [one(texts * beams, WIDTH, VOCABULARY)]
+
+
+def every_step(multiply: Callable[[list[Any]], Any], source: Any, step: Any, out: Any, length: int) -> None:
+    for _ in range(BLOCKS):
+        multiply(source)
+    for _ in range(length):
+        for _ in range(BLOCKS):
+            multiply(step)
+        multiply(out)
 
 
 @dataclass
@@ -133,14 +167,19 @@ def contenders(args: argparse.Namespace, model: Any, sources: Any) -> dict[str, 
     length, hub = args.length, partial(peers.KerasHub, model, sources, args.length)
     builders: dict[str, Callable[[], Run]] = {
         "limit": lambda: products(args.texts, length, 1),
+        "limit blas": lambda: blas_products(args.texts, length, 1),
         "limit_beam4": lambda: products(args.texts, length, BEAMS),
+        "limit_beam4 blas": lambda: blas_products(args.texts, length, BEAMS),
         "ctranslate2": lambda: peers.ctranslate2(model, sources, length, 1, THREADS),
         "ctranslate2_beam4": lambda: peers.ctranslate2(model, sources, length, BEAMS, THREADS),
         "loop": lambda: peers.loop(model, sources, length),
     }
+    for name, beams in (("ours_greedy", 1), ("ours_beam4", BEAMS)):
+        searched = partial(ours, model, sources, length, beams)
+        builders[name] = searched
+        builders[f"{name} graph"] = partial(searched, graph=True)
+        builders[f"{name} graph, xla"] = partial(searched, graph=True, xla=True)
     for way, xla in (("", False), (" xla", True)):
-        builders[f"ours_greedy{way}"] = lambda xla=xla: ours(model, sources, length, 1, xla)  # type: ignore[misc]
-        builders[f"ours_beam4{way}"] = lambda xla=xla: ours(model, sources, length, BEAMS, xla)  # type: ignore[misc]
         builders[f"kerashub_greedy{way}"] = lambda xla=xla: hub(xla).greedy()  # type: ignore[misc]
         builders[f"kerashub_beam4{way}"] = lambda xla=xla: hub(xla).beam(BEAMS)  # type: ignore[misc]
     found = {}

@@ -19,6 +19,8 @@ from jobs.spark import spark
 # `publish` stages its own tables after the audit, and checks them itself.
 AUDITED = tuple(t.name for t in TABLES if t.job not in ("publish", "audit"))
 
+COPY = "product_descriptions"
+
 # Their rows come and go with what trends, what is tried and what is doubtful: no number of them is usual.
 _NO_USUAL_SIZE = ("trending", "experiments", "review_queue")
 
@@ -72,8 +74,18 @@ def _examine(night: Night, checks: Checks, tables: list[str]) -> tuple[list[Chec
     known = ("clean", *_NO_USUAL_SIZE)
     held = [t for t in tables if not {BY_NAME[t].job, t} & {*known} and not quality.limited(night, t)]
     found = quality.measure({t: quality.staged(night, t) for t in held})
+    if COPY in found:
+        found[COPY] |= alike(night)
     measures = [m for t, values in found.items() for m in quality.judged(night, t, values, past)]
     return checked, measures
+
+
+def alike(night: Night) -> dict[str, float]:
+    """The share of descriptions that are near-duplicates in their category, as `describe` found it."""
+    languages = night.notes().get("descriptions", {}).get("alike", {}).values()
+    texts = sum(found["texts"] for found in languages)
+    near = sum(found["near_duplicates"] for found in languages)
+    return {"near_duplicate_share": near / texts} if texts else {}
 
 
 def stage_metrics(night: Night, measures: list[Measure]) -> None:

@@ -214,8 +214,6 @@ class Desk:
             for name, judge in self.judges.items()
         ]
         night = [self.night.ds.isoformat(), list(self.channels), self.version, self.code]
-        if self.night.settings.writer_xla:  # other rounding, and perhaps another word once in a while
-            night.append("xla")
         people = [self._said_by_people(t) for t in tasks]
         return sha([night, languages, [t.fingerprint() for t in tasks], people])
 

@@ -22,7 +22,6 @@ from jobs.copy_tasks import Desk, Task
 from jobs.lake.registry import BY_NAME
 from jobs.night import Night
 from jobs.reviews import Reviews
-from models.writer.writer import Writer
 
 TABLE = "product_descriptions"
 INPUT = (*files.FACTS, "variant_of", "description_en", "description_zh")
@@ -82,8 +81,6 @@ def open_desk(night: Night) -> Desk:
     """On the run's pinned inputs; every process that opens it decides alike."""
     row = night.model_in_service(files.MODEL)
     writer = files.load(night.store, row["location"], night.settings.writer_preset) if row else None
-    if isinstance(writer, Writer):
-        writer.xla = night.settings.writer_xla
     return Desk(
         night=night,
         channels=files.channels(night),

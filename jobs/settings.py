@@ -118,9 +118,6 @@ class Settings(BaseSettings):
     writing: Literal["process", "spark"] = Field(
         default="process", description="where copy is written: in the step's process, or in Spark's executors"
     )
-    writer_xla: bool = Field(
-        default=False, description="compile decoding by XLA: seconds for every size, faster from then on"
-    )
     languages: list[str] = ["en", "zh"]
     markets: dict[str, list[str]] = Field(
         default={"en": ["eu", "us"], "zh": ["cn"]},

@@ -27,6 +27,19 @@ def compiled(function: Any, any_size: bool = False, xla: bool = False) -> Any:
     return function
 
 
+def has_gpu() -> bool:
+    """Whether the backend in use sees a GPU."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return bool(tf.config.list_physical_devices("GPU"))
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return bool(jax.default_backend() == "gpu")
+    return False
+
+
 class _Graph:
     """A TensorFlow function that is traced once, at its first call, for every size."""
 

@@ -100,10 +100,11 @@ def write(
     z: Floats | None = None,
 ) -> None:
     """Fill `candidates` and `finished`. No word is written that says a value of other products only."""
-    from models.writer.decode import Constraints, Decoder, Decoding
+    from models.writer.decode import Constraints, Decoding
     from models.writer.encode import batch_sources
+    from models.writer.search import searcher
 
-    decoder = Decoder(model, Decoding(plan.beams, plan.penalty, max_length=LENGTHS[-1]))
+    decoder = searcher(model, Decoding(plan.beams, plan.penalty, max_length=LENGTHS[-1]))
     usable = printable(tokenizer)
     holders = says_what(tokenizer, values)
     starts = range(0, len(written.products), BLOCK)

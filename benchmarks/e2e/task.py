@@ -95,12 +95,13 @@ def write(
     model: Any, tokenizer: Tokenizer, plan: Plan, written: Written, track: Track, z: Floats | None = None
 ) -> None:
     """Fill `candidates`, best first, and `finished`: the first without a slot error, else a template."""
-    from models.writer.decode import Constraints, Decoder, Decoding
+    from models.writer.decode import Constraints, Decoding
     from models.writer.encode import batch_sources
+    from models.writer.search import searcher
 
     # A sentence may say "it is … and it is …": repeated n-grams are no fault here.
     longest = LENGTHS[-1]
-    decoder = Decoder(model, Decoding(plan.beams, plan.penalty, no_repeat=longest, max_length=longest))
+    decoder = searcher(model, Decoding(plan.beams, plan.penalty, no_repeat=longest, max_length=longest))
     words = printable(tokenizer, tokenizer.specials if plan.order else ())
     starts = range(0, len(written.requests), BLOCK)
     for start in track(iter(starts), "writing", len(starts)):

@@ -1,4 +1,7 @@
-"""Hypotheses of a batch of products and how they grow: pure `keras.ops`, fit for a loop in a graph."""
+"""Hypotheses of a batch of products and how they grow: pure `keras.ops`, fit for a loop in a graph.
+
+The functions that take `xp` also run on NumPy arrays, with `HOST` in place of `keras.ops`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from keras import ops
+from numpy.typing import NDArray
 
 from models.writer.copying import NEVER
 from models.writer.encode import MAX_TARGET, Ints
@@ -25,6 +29,25 @@ class Decoding:
 
     def as_json(self) -> dict[str, float]:
         return asdict(self)
+
+
+class _Host:
+    """NumPy, where it differs from `keras.ops`."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+    @staticmethod
+    def cast(array: Any, dtype: str) -> Any:
+        return np.asarray(array).astype(dtype)
+
+    @staticmethod
+    def top_k(array: Any, k: int) -> tuple[Any, Any]:
+        order = np.argsort(-array, axis=-1, kind="stable")[..., :k]
+        return np.take_along_axis(array, order, -1), order
+
+
+HOST: Any = _Host()
 
 
 class Beams(NamedTuple):
@@ -64,33 +87,33 @@ class Beams(NamedTuple):
         else:
             best, ids = ops.top_k(open_to, 2 * beams)
             best = best - ops.where(best > NEVER / 2, ops.logsumexp(logits, axis=-1, keepdims=True), 0.0)
-        return self._kept(best, ops.cast(ids, "int32"), time, decoding)
+        return self.grown(best, ops.cast(ids, "int32"), time, decoding)
 
-    def _kept(self, best: Any, ids: Any, time: Any, decoding: Decoding) -> tuple[Beams, Any]:
-        """The best of every product's continuations (products, beams, width)."""
+    def grown(self, best: Any, ids: Any, time: Any, decoding: Decoding, xp: Any = ops) -> tuple[Beams, Any]:
+        """As `extend`, from every product's continuations (products, beams, width), best first: their
+        log-probabilities and tokens.
+        """
         beams, width = decoding.beams, best.shape[-1]
         done = self.done[..., None]
         # What is done has one continuation: itself, at no cost.
-        frozen = ops.where(ops.arange(width) == 0, self.score[..., None], 2 * NEVER)
-        total = ops.where(done, frozen, self.score[..., None] + best)
-        ids = ops.where(done, PAD, ids)
-        length = ops.where(self.done, self.length, self.length + 1)
-        value = total / _weight(length, decoding)[..., None]
-        _, order = ops.top_k(ops.reshape(value, (-1, beams * width)), beams)
-        first = ops.arange(ops.shape(total)[0], dtype="int32")[:, None] * beams
-        parents = first + ops.cast(order // width, "int32")
-        picked = parents * width + ops.cast(order % width, "int32")
-        score, last = (ops.take(ops.reshape(part, (-1,)), picked, axis=0) for part in (total, ids))
-        was_done, length = (
-            ops.take(ops.reshape(part, (-1,)), parents, axis=0) for part in (self.done, length)
-        )
-        tokens = ops.take(ops.reshape(self.tokens, (-1, decoding.max_length)), parents, axis=0)
-        tokens = ops.where(ops.arange(decoding.max_length) == time, last[..., None], tokens)
-        ended = ops.logical_or(ops.equal(last, END), score < NEVER / 2)
-        done = ops.logical_or(was_done, ended)
-        return Beams(tokens, score, length, done), ops.reshape(parents, (-1,))
+        frozen = xp.where(xp.arange(width) == 0, self.score[..., None], 2 * NEVER)
+        total = xp.where(done, frozen, self.score[..., None] + best)
+        ids = xp.where(done, PAD, ids)
+        length = xp.where(self.done, self.length, self.length + 1)
+        value = total / _weight(length, decoding, xp)[..., None]
+        _, order = xp.top_k(xp.reshape(value, (-1, beams * width)), beams)
+        first = xp.arange(xp.shape(total)[0], dtype="int32")[:, None] * beams
+        parents = first + xp.cast(order // width, "int32")
+        picked = parents * width + xp.cast(order % width, "int32")
+        score, last = (xp.take(xp.reshape(part, (-1,)), picked, axis=0) for part in (total, ids))
+        was_done, length = (xp.take(xp.reshape(part, (-1,)), parents, axis=0) for part in (self.done, length))
+        tokens = xp.take(xp.reshape(self.tokens, (-1, decoding.max_length)), parents, axis=0)
+        tokens = xp.where(xp.arange(decoding.max_length) == time, last[..., None], tokens)
+        ended = xp.logical_or(xp.equal(last, END), score < NEVER / 2)
+        done = xp.logical_or(was_done, ended)
+        return Beams(tokens, score, length, done), xp.reshape(parents, (-1,))
 
-    def at(self, products: Ints) -> Beams:
+    def at(self, products: NDArray[np.integer[Any]]) -> Beams:
         return Beams(*(np.asarray(part)[products] for part in self))
 
     def results(self, decoding: Decoding) -> list[list[list[int]]]:
@@ -104,8 +127,8 @@ class Beams(NamedTuple):
         return found
 
 
-def _weight(length: Any, decoding: Decoding) -> Any:
-    return ops.power(ops.cast(ops.maximum(length, 1), "float32"), decoding.penalty)
+def _weight(length: Any, decoding: Decoding, xp: Any) -> Any:
+    return xp.power(xp.cast(xp.maximum(length, 1), "float32"), decoding.penalty)
 
 
 ANY, NONE = -1, -2  # in a table of phrases: what matches every token; beside texts: what matches none
@@ -120,15 +143,8 @@ def table(phrases: Sequence[Sequence[int]]) -> Ints:
 
 
 def forbidden(tokens: Any, time: Any, vocabulary: int, no_repeat: int, phrases: Any) -> Any:
-    """(rows, vocabulary): what would repeat an n-gram or end a phrase behind the first `time` of `tokens`.
-
-    `tokens` (rows, places). `phrases`: of `table`, or None. None where nothing can be forbidden.
-    """
-    found = []
-    if no_repeat < tokens.shape[1]:
-        found.append(_repeats(tokens, time, no_repeat))
-    if phrases is not None:
-        found.append(_ends(tokens, time, phrases))
+    """(rows, vocabulary): what `following` finds; None where nothing can be forbidden."""
+    found = following(tokens, time, no_repeat, phrases)
     if not found:
         return None
     rows = ops.shape(tokens)[0]
@@ -138,21 +154,35 @@ def forbidden(tokens: Any, time: Any, vocabulary: int, no_repeat: int, phrases: 
     return ops.reshape(ops.scatter(ids, hits, (rows * vocabulary,)), (rows, vocabulary)) > 0
 
 
-def _repeats(tokens: Any, time: Any, size: int) -> tuple[Any, Any]:
+def following(tokens: Any, time: Any, no_repeat: int, phrases: Any, xp: Any = ops) -> list[tuple[Any, Any]]:
+    """What would repeat an n-gram or end a phrase behind the first `time` of `tokens`: hits and token ids,
+    both (rows, n).
+
+    `tokens` (rows, places). `phrases`: of `table`, or None.
+    """
+    found = []
+    if no_repeat < tokens.shape[1]:
+        found.append(_repeats(tokens, time, no_repeat, xp))
+    if phrases is not None:
+        found.append(_ends(tokens, time, phrases, xp))
+    return found
+
+
+def _repeats(tokens: Any, time: Any, size: int, xp: Any) -> tuple[Any, Any]:
     """Where n-grams of `size` begin like the last tokens (rows, places - size + 1), and how they end."""
     back, starts = size - 1, tokens.shape[1] - size + 1
-    same = ops.broadcast_to(ops.arange(starts) + back < time, ops.shape(tokens[:, :starts]))
+    same = xp.broadcast_to(xp.arange(starts) + back < time, xp.shape(tokens[:, :starts]))
     for i in range(back):
-        last = ops.take(tokens, ops.maximum(time - back + i, 0), axis=1)
-        same = ops.logical_and(same, ops.equal(tokens[:, i : starts + i], last[:, None]))
+        last = xp.take(tokens, xp.maximum(time - back + i, 0), axis=1)
+        same = xp.logical_and(same, xp.equal(tokens[:, i : starts + i], last[:, None]))
     return same, tokens[:, back:]
 
 
-def _ends(tokens: Any, time: Any, phrases: Any) -> tuple[Any, Any]:
+def _ends(tokens: Any, time: Any, phrases: Any, xp: Any) -> tuple[Any, Any]:
     """Which phrases the last tokens begin (rows, n), and how these end."""
-    size = ops.shape(phrases)[1] - 1
-    places = time - size + ops.arange(size, dtype="int32")
-    last = ops.where(places >= 0, ops.take(tokens, ops.maximum(places, 0), axis=1), NONE)[:, None, :]
+    size = xp.shape(phrases)[1] - 1
+    places = time - size + xp.arange(size, dtype="int32")
+    last = xp.where(places >= 0, xp.take(tokens, xp.maximum(places, 0), axis=1), NONE)[:, None, :]
     begins = phrases[None, :, :-1]
-    hit = ops.all(ops.logical_or(ops.equal(begins, ANY), ops.equal(begins, last)), axis=-1)
-    return hit, ops.broadcast_to(phrases[None, :, -1], ops.shape(hit))
+    hit = xp.all(xp.logical_or(xp.equal(begins, ANY), xp.equal(begins, last)), axis=-1)
+    return hit, xp.broadcast_to(phrases[None, :, -1], xp.shape(hit))

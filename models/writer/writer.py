@@ -18,6 +18,7 @@ from models.writer.verify import Brief
 
 if TYPE_CHECKING:
     from models.writer.decode import Decoder
+    from models.writer.host_decode import HostDecoder
     from models.writer.model import Transformer
 
 BATCHES = (16, 32, 64, 128)
@@ -32,7 +33,6 @@ class Writer:
         self, tokenizer: Tokenizer, plan: Plan, grams: Iterable[Sequence[int]], files: dict[str, bytes]
     ) -> None:
         self.tokenizer, self.plan, self._files = tokenizer, plan, files
-        self.xla = False  # of the decoder: worth it for very many texts only
         self.contexts = Contexts(grams, self._groups())
 
     @staticmethod
@@ -65,10 +65,10 @@ class Writer:
         return from_files(self._files)
 
     @cached_property
-    def decoder(self) -> Decoder:
-        from models.writer.decode import Decoder
+    def decoder(self) -> Decoder | HostDecoder:
+        from models.writer.search import searcher
 
-        return Decoder(self.model, xla=self.xla)
+        return searcher(self.model)
 
     def ask(self, brief: Brief) -> Source:
         """What the network is given of a product: the attributes that people mention most."""

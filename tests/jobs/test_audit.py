@@ -36,6 +36,9 @@ def test_a_right_night_is_audited_whole_and_its_quality_recorded(night: Night) -
     stage_inputs(night)
     check_inputs.run(night)
     stage_outputs(night)
+    # As `describe` counts them.
+    counts = {"en": {"texts": 30, "near_duplicates": 3}, "zh": {"texts": 20, "near_duplicates": 0}}
+    night.note("descriptions", {"alike": counts})
     summary = audit.run(night)
     assert summary["status"] == "ok"
     assert audited(night) == {t.name for t in TABLES if t.job != "publish"}
@@ -47,6 +50,7 @@ def test_a_right_night_is_audited_whole_and_its_quality_recorded(night: Night) -
     assert values["recommendations", "users"] == 2
     assert values["recommendations", "mean_probability"] == pytest.approx(0.1)
     assert values["product_descriptions", "template_share"] == 0
+    assert values["product_descriptions", "near_duplicate_share"] == pytest.approx(0.06)
     assert {r["ds"] for r in rows} == {DS}
     assert {r["status"] for r in rows} == {"ok"}
     assert set(night.notes()["audit"]["tables"]) == audited(night)

@@ -1,0 +1,138 @@
+"""Beam search on a CPU: as `Decoder`, with the network's products by BLAS in place of a graph.
+
+Nothing is compiled for a size, so what is done leaves at once. Products are searched for in groups of fixed
+size, one thread each: the texts do not depend on the number of cores.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from models.writer.beams import HOST, Beams, Decoding, following, table
+from models.writer.contexts import Contexts
+from models.writer.copying import NEVER
+from models.writer.decode import USUAL, Constraints
+from models.writer.encode import Ints, Sources
+from models.writer.host import Network, State
+from models.writer.kernels import Bools, likeliest
+from models.writer.model import Transformer
+from models.writer.tokenizer import BEGIN, END
+
+# Products in a group, with one beam and with several: rows enough for fast products, groups enough for cores.
+GREEDY, BEAMS = 64, 32
+# A group goes on without what is done once it is so large a part of it.
+PART = 8
+
+
+def suits(model: Transformer) -> bool:
+    """Whether `Network` has all parts of this model."""
+    return model.copy is None and model.latent is None
+
+
+class HostDecoder:
+    """The search of one model; its weights are read anew at every call."""
+
+    def __init__(self, model: Transformer, decoding: Decoding = USUAL) -> None:
+        if not suits(model):
+            raise ValueError("a latent z and a copy gate are searched with by the graphs of `Decoder` only")
+        self.model, self.decoding = model, decoding
+
+    def search(self, sources: Sources, constraints: Constraints, z: None = None) -> list[list[list[int]]]:
+        """As `Decoder.search`: for every source, the token lists of its beams, best first."""
+        network = Network(self.model)
+        phrases = table(constraints.phrases) if constraints.phrases else None
+
+        def group(low: int) -> list[list[list[int]]]:
+            part = slice(low, low + size)
+            memory = network.encode(sources.token[part], sources.place[part], sources.group[part])
+            state = network.start(memory, sources.group[part] > 0, self.decoding.beams)
+            barred = ~np.asarray(constraints.allowed[part])
+            return _Group(network, state, self.decoding, barred, phrases, constraints.contexts).search()
+
+        size = GREEDY if self.decoding.beams == 1 else BEAMS
+        # A product on one thread each: on two, it would wait for the other group's.
+        with threadpool_limits(1, "blas"), ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+            groups = list(threads.map(group, range(0, len(sources), size)))
+        return [beams for found in groups for beams in found]
+
+
+class _Group:
+    """Some products, searched for together."""
+
+    def __init__(
+        self,
+        network: Network,
+        state: State,
+        decoding: Decoding,
+        barred: Bools,
+        phrases: Ints | None,
+        contexts: Contexts | None,
+    ) -> None:
+        self.network, self.state, self.decoding = network, state, decoding
+        self.phrases, self.contexts = phrases, contexts
+        self.products, self.texts = np.arange(len(barred)), Beams.start(len(barred), decoding)
+        self.barred = np.repeat(barred, decoding.beams, axis=0)  # (rows, vocabulary)
+
+    def search(self) -> list[list[list[int]]]:
+        found: list[list[list[int]]] = [[] for _ in self.products]
+        for time in range(self.decoding.max_length):
+            self._step(time)
+            done = self.texts.done.all(axis=1)
+            last = done.all() or time + 1 == self.decoding.max_length
+            if last or done.sum() * PART >= len(done):
+                over = np.flatnonzero(done | last)
+                for i, beams in zip(over, self.texts.at(over).results(self.decoding), strict=True):
+                    found[self.products[i]] = beams
+                if last:
+                    break
+                self._keep(np.flatnonzero(~done))
+        return found
+
+    def _step(self, time: int) -> None:
+        d = self.decoding
+        tokens = self.texts.tokens.reshape(-1, d.max_length)
+        last = tokens[:, time - 1] if time else np.full(len(tokens), BEGIN, np.int32)
+        logits = self.network.step(self.state, last)
+        best, ids = likeliest(logits, self._shut(tokens, time), 1 if d.beams == 1 else 2 * d.beams)
+        if d.beams > 1:
+            top = logits.max(axis=1, keepdims=True)
+            total = top + np.log(np.exp(logits - top).sum(axis=1, keepdims=True))
+            best -= np.where(best > NEVER / 2, total, np.float32(0))
+        shape = len(self.products), d.beams, -1
+        self.texts, parents = self.texts.grown(best.reshape(shape), ids.reshape(shape), time, d, HOST)
+        if d.beams > 1:
+            self.state.follow(parents)
+
+    def _shut(self, tokens: Ints, time: int) -> Bools:
+        """(rows, vocabulary): what may not come next."""
+        d = self.decoding
+        if time == d.max_length - 1:
+            # The last token of a text at full length is the end, whatever else is barred.
+            shut = np.ones_like(self.barred)
+            shut[:, END] = False
+            return shut
+        found = following(tokens, time, d.no_repeat, self.phrases, HOST)
+        if self.contexts is None and not found:
+            return self.barred
+        shut = self.barred.copy()
+        if self.contexts is not None:
+            shut |= self.contexts.barred(tokens[:, :time])
+        for hit, ids in found:
+            row, place = np.nonzero(hit)
+            shut[row, ids[row, place]] = True
+        return shut
+
+    def _keep(self, products: NDArray[np.intp]) -> None:
+        beams = self.decoding.beams
+        rows = (products[:, None] * beams + np.arange(beams)).reshape(-1)
+        self.state.keep(products, rows)
+        self.texts, self.products, self.barred = (
+            self.texts.at(products),
+            self.products[products],
+            self.barred[rows],
+        )
