@@ -19,6 +19,7 @@ from typing import Annotated, Any
 
 import typer
 
+from jobs import failpoints
 from jobs.errors import BadInput, NightshelfError
 from jobs.steps import STEPS, Step
 
@@ -293,6 +294,7 @@ def main(step: str | None = None) -> None:
     _quieten_tensorflow()
     args = [step, *sys.argv[1:]] if step else sys.argv[1:]
     try:
+        failpoints.check()
         code = app(args, standalone_mode=False, prog_name="nightshelf")
     except NightshelfError as error:
         print(f"nightshelf: {error}", file=sys.stderr)

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 
 from jobs.errors import NightshelfError
+from jobs.failpoints import failpoint
 from jobs.night import Night
 from jobs.writer_preset import as_bad_input
 
@@ -70,6 +71,7 @@ def run_step(night: Night, name: str, run: Callable[[Night], dict[str, Any]]) ->
     with PeakMemory() as memory:
         try:
             with as_bad_input():
+                failpoint("before_step", name)
                 summary = run(night)
             outcome |= {"outcome": "done", "summary": summary}
         except BaseException as error:
@@ -83,6 +85,7 @@ def run_step(night: Night, name: str, run: Callable[[Night], dict[str, Any]]) ->
             memory_mb = memory.peak // 2**20
             outcome["peak_mb"] = memory_mb
             _record(night, name, outcome)
+    failpoint("after_step", name)
     return {"step": name, "run_id": night.run_id, "ds": night.ds.isoformat(), **summary}
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from jobs.errors import BadInput, GateFailed, Transient
+from jobs.failpoints import failpoint
 from jobs.lake.catalog import NAME, LakeCatalog
 from jobs.lake.staging import Staged, Staging
 
@@ -93,6 +94,7 @@ class Publisher:
             if done is None:
                 records = self._rebased(staging, records)
                 _require_audit(records)
+                failpoint("before_swap")
                 try:
                     done = self._swap(staging.run_id, ds, records)
                 except _Conflict:
@@ -104,7 +106,9 @@ class Publisher:
                         raise Transient(f"the catalog does not answer: {error.orig}") from error
                     time.sleep(0.2 * (attempt + 1))
                     continue
+            failpoint("after_swap")
             self.write_current()
+            failpoint("after_current")
             return done
         raise Transient(f"other runs published first, {_ATTEMPTS} times in a row; try again")
 
@@ -123,6 +127,7 @@ class Publisher:
             seq = self._lock(connection) + 1
             for record in records:
                 self._swap_one(connection, record)
+                failpoint("mid_swap")
             return self._record(connection, Published(seq, run_id, ds, "night", _pointers(records)))
 
     @staticmethod
