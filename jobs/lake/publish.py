@@ -112,6 +112,16 @@ class Publisher:
             return done
         raise Transient(f"other runs published first, {_ATTEMPTS} times in a row; try again")
 
+    def finished(self, staging: Staging) -> Published | None:
+        """What this run has published, by an attempt that died after its swap; None where nothing is.
+
+        Brings `current.json` up to the newest publish, which is what that attempt may have left undone.
+        """
+        done = self._already(staging.run_id, staging.records())
+        if done is not None:
+            self.write_current()
+        return done
+
     def _already(self, run_id: str, records: list[Staged]) -> Published | None:
         """The publish of exactly these files by this run, if it is done."""
         staged = {r.table: r.metadata for r in records}
