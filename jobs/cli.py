@@ -20,6 +20,7 @@ from typing import Annotated, Any
 import typer
 
 from jobs import failpoints
+from jobs.causes import understood
 from jobs.errors import BadInput, NightshelfError
 from jobs.steps import STEPS, Step
 
@@ -305,7 +306,12 @@ def main(step: str | None = None) -> None:
         print("nightshelf: interrupted; nothing was published", file=sys.stderr)
         code = 130
     except Exception as error:
-        code = _usage_or_bug(error)
+        known = understood(error)
+        if known is None:
+            code = _usage_or_bug(error)
+        else:
+            print(f"nightshelf: {known}", file=sys.stderr)
+            code = known.exit_code
     sys.exit(code or 0)
 
 

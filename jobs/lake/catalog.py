@@ -28,7 +28,7 @@ from pyiceberg.table import CommitTableResponse, StagedTable, StaticTable, Trans
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.transforms import IdentityTransform
 
-from jobs.errors import Transient
+from jobs.causes import catalog_away
 from jobs.lake.evolution import evolve
 from jobs.lake.registry import BY_NAME, Table
 from jobs.lake.store import Store
@@ -114,7 +114,7 @@ class LakeCatalog:
                 NAME, uri=self.url, warehouse=self.store.location("warehouse"), **self.io_properties
             )
         except sa.exc.OperationalError as error:
-            raise Transient(f"the catalog does not answer: {error.orig}") from error
+            raise catalog_away(error) from error
 
     @property
     def engine(self) -> sa.Engine:

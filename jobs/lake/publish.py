@@ -15,6 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from jobs.causes import catalog_away
 from jobs.errors import BadInput, GateFailed, Transient
 from jobs.failpoints import failpoint
 from jobs.lake.catalog import NAME, LakeCatalog
@@ -90,24 +91,24 @@ class Publisher:
         """
         records = staging.records()
         for attempt in range(_ATTEMPTS):
-            done = self._already(staging.run_id, records)
-            if done is None:
-                records = self._rebased(staging, records)
-                _require_audit(records)
-                failpoint("before_swap")
-                try:
+            try:
+                done = self._already(staging.run_id, records)
+                if done is None:
+                    records = self._rebased(staging, records)
+                    _require_audit(records)
+                    failpoint("before_swap")
                     done = self._swap(staging.run_id, ds, records)
-                except _Conflict:
-                    time.sleep(0.05 * (attempt + 1))
-                    continue
-                except sa.exc.OperationalError as error:
-                    # The transaction may have landed although its reply was lost: the next round looks.
-                    if attempt == _ATTEMPTS - 1:
-                        raise Transient(f"the catalog does not answer: {error.orig}") from error
-                    time.sleep(0.2 * (attempt + 1))
-                    continue
-            failpoint("after_swap")
-            self.write_current()
+                failpoint("after_swap")
+                self.write_current()
+            except _Conflict:
+                time.sleep(0.05 * (attempt + 1))
+                continue
+            except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
+                # The transaction may have landed although its reply was lost: the next round looks.
+                if attempt == _ATTEMPTS - 1:
+                    raise catalog_away(error) from error
+                time.sleep(0.2 * (attempt + 1))
+                continue
             failpoint("after_current")
             return done
         raise Transient(f"other runs published first, {_ATTEMPTS} times in a row; try again")

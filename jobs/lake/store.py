@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from jobs.errors import Transient
+from jobs.causes import NO_BUCKET, WRONG_KEYS
+from jobs.errors import BadInput, Transient
 from jobs.failpoints import failpoint
 
 if TYPE_CHECKING:
@@ -236,6 +237,9 @@ class S3Store(Store):
             code = str(error.response.get("Error", {}).get("Code", ""))
             if code in {"404", "NoSuchKey"}:
                 raise FileNotFoundError(f"{what}: no such object") from error
+            if code in WRONG_KEYS or code == NO_BUCKET:
+                why = "the bucket" if code == NO_BUCKET else "'s3_access_key' and 's3_secret_key'"
+                raise BadInput(f"the store refused {what}: {code}; look at {why} in the settings") from error
             raise Transient(f"the store refused {what}: {code}") from error
         except (BotoCoreError, S3UploadFailedError) as error:
             raise Transient(f"the store did not answer {what}: {error}") from error
