@@ -23,6 +23,10 @@ from jobs.lake.staging import Staged, Staging
 
 CURRENT = "current.json"
 _ATTEMPTS = 30
+_INSERT = (
+    "INSERT INTO iceberg_tables (catalog_name, table_namespace, table_name, metadata_location, "
+    "previous_metadata_location) VALUES (:c, :n, :t, :new, NULL)"
+)
 
 _meta = sa.MetaData()
 _head = sa.Table(
@@ -165,10 +169,7 @@ class Publisher:
     def _swap_one(connection: sa.Connection, record: Staged) -> None:
         names = {"c": NAME, "n": NAME, "t": record.table, "new": record.metadata, "old": record.base}
         if record.base is None:
-            statement = (
-                "INSERT INTO iceberg_tables (catalog_name, table_namespace, table_name, metadata_location, "
-                "previous_metadata_location) VALUES (:c, :n, :t, :new, NULL)"
-            )
+            statement = _INSERT
             names.pop("old")
         else:
             statement = (
@@ -209,8 +210,13 @@ class Publisher:
                     "UPDATE iceberg_tables SET previous_metadata_location = metadata_location, "
                     f"metadata_location = :new WHERE {where}"
                 )
-                connection.execute(sa.text(update), names | {"t": table, "new": metadata})
+                values = names | {"t": table, "new": metadata}
+                if connection.execute(sa.text(update), values).rowcount == 0:
+                    # A rollback to a run before the table's first one had taken it away.
+                    connection.execute(sa.text(_INSERT), values)
+                failpoint("mid_swap")
             done = self._record(connection, Published(seq, run_id, target.ds, "rollback", target.tables))
+        failpoint("after_swap")
         self.write_current()
         return done
 
