@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ class Bucket:
     access_key: str
     secret_key: str
 
-    def client(self) -> Any:
+    @cached_property
+    def _client(self) -> Any:
         import boto3
         from botocore.config import Config
 
@@ -49,6 +51,9 @@ class Bucket:
             aws_secret_access_key=self.secret_key,
             config=Config(s3={"addressing_style": "path"}),
         )
+
+    def client(self) -> Any:
+        return self._client
 
 
 @dataclass
