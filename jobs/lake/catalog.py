@@ -9,6 +9,7 @@ stay in this file; `tests/jobs/lake/test_catalog.py` holds their contract.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -173,7 +174,9 @@ class LakeCatalog:
         else:
             evolve(transaction, table)
             return transaction
-        self.iceberg.create_namespace_if_not_exists(NAME)
+        # Another first night may make it between our look and our INSERT.
+        with contextlib.suppress(sa.exc.IntegrityError):
+            self.iceberg.create_namespace_if_not_exists(NAME)
         transaction = self.iceberg.create_table_transaction(
             identifier,
             schema=_pyarrow_to_schema_without_ids(table.schema),

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from jobs.settings import ROOT
 from tests.faults.forks import Child, Forks, forks
 from tests.faults.invariants import Before, View, remember
+from tests.faults.postgres import Postgres, Wire, postgres
 from tests.faults.reader import Outside
 from tests.faults.recorder import Case, table
 
@@ -151,6 +153,32 @@ def expected(_base: Path, processes: Forks) -> dict[str, list[dict[str, Any]]]:
     toy = Toy(_base, plain_environment(_base), _outside(_base), processes)
     assert toy.run().returncode == 0
     return Outside(toy.lake.lake, toy.lake.catalog).published(DS)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Postgres]:
+    with postgres() as found:
+        yield found
+
+
+@pytest.fixture
+def wire(server: Postgres) -> Iterator[Wire]:
+    found = Wire(server.port)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def on_postgres(server: Postgres, wire: Wire, tmp_path: Path, processes: Forks) -> Toy:
+    """A lake with one published night, whose catalog is reached over the wire; readers reach it directly."""
+    database = f"lake_{uuid.uuid4().hex[:12]}"
+    server.create(database)
+    environment = plain_environment(tmp_path, NIGHTSHELF_CATALOG=server.url(database, wire.port))
+    toy = Toy(tmp_path, environment, Outside(str(tmp_path / "lake"), server.url(database)), processes)
+    done = toy.run(ds=BASE, run="base")
+    assert done.returncode == 0, done.stderr
+    toy.before = remember(toy.lake)
+    return toy
 
 
 @pytest.fixture

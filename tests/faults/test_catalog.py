@@ -3,47 +3,16 @@
 from __future__ import annotations
 
 import threading
-import uuid
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.faults.conftest import BASE, Barrier, Toy, ended, plain_environment
-from tests.faults.forks import Forks
-from tests.faults.invariants import remember
-from tests.faults.postgres import Postgres, Wire, postgres
-from tests.faults.reader import Outside
+from tests.faults.conftest import Barrier, Toy, ended
+from tests.faults.postgres import Postgres, Wire
 from tests.faults.recorder import Case
 
 MakeBarrier = Callable[[str], Barrier]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with postgres() as found:
-        yield found
-
-
-@pytest.fixture
-def wire(server: Postgres) -> Iterator[Wire]:
-    found = Wire(server.port)
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def on_postgres(server: Postgres, wire: Wire, tmp_path: Path, processes: Forks) -> Toy:
-    """A lake with one published night, whose catalog is reached over the wire; readers reach it directly."""
-    database = f"lake_{uuid.uuid4().hex[:12]}"
-    server.create(database)
-    environment = plain_environment(tmp_path, NIGHTSHELF_CATALOG=server.url(database, wire.port))
-    toy = Toy(tmp_path, environment, Outside(str(tmp_path / "lake"), server.url(database)), processes)
-    done = toy.run(ds=BASE, run="base")
-    assert done.returncode == 0, done.stderr
-    toy.before = remember(toy.lake)
-    return toy
 
 
 @pytest.mark.parametrize("point", ["before_swap", "mid_swap", "after_swap"])

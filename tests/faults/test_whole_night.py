@@ -37,6 +37,8 @@ def environment(folder: Path, raw: Path) -> dict[str, str]:
         NIGHTSHELF_SPARK_MEMORY="1g",
         NIGHTSHELF_WRITER_STEPS="10",
         NIGHTSHELF_BLOCK_SIZE="16",
+        NIGHTSHELF_LANGUAGES='["en"]',
+        NIGHTSHELF_CHANNELS='["title", "description"]',
     )
 
 
