@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
 export UV_SYSTEM_CERTS ?= true
 endif
-.PHONY: help setup nightly test test-all lint lock clean
+.PHONY: help setup nightly test test-all test-faults lint lock clean
 
 help: ## List what make can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -21,6 +21,9 @@ test: setup ## Run the tests that CI runs
 
 test-all: setup ## Run every test, the slow ones too
 	@$(PYTHON) -m pytest
+
+test-faults: setup ## Run the fault suite whole: kills, races, lost replies, full disks, poison
+	@timeout 3600 $(PYTHON) -m pytest tests/faults
 
 lint: setup ## Check style and types
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy

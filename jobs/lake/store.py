@@ -238,7 +238,8 @@ class S3Store(Store):
             if code in {"404", "NoSuchKey"}:
                 raise FileNotFoundError(f"{what}: no such object") from error
             if code in WRONG_KEYS or code == NO_BUCKET:
-                why = "the bucket" if code == NO_BUCKET else "'s3_access_key' and 's3_secret_key'"
+                keys = "'s3_access_key' and 's3_secret_key'"
+                why = f"'lake' (bucket {self.bucket})" if code == NO_BUCKET else keys
                 raise BadInput(f"the store refused {what}: {code}; look at {why} in the settings") from error
             raise Transient(f"the store refused {what}: {code}") from error
         except (BotoCoreError, S3UploadFailedError) as error:
