@@ -7,7 +7,7 @@ export UV_SYSTEM_CERTS ?= true
 endif
 # A test process a core, at most 4: each may hold Spark and TensorFlow. PARALLEL= runs one after the other.
 PARALLEL ?= -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
-.PHONY: help setup nightly test test-all lint lock clean
+.PHONY: help setup nightly test test-all test-faults lint lock clean
 
 help: ## List what make can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ test: setup ## Run the tests that CI runs
 
 test-all: setup ## Run every test, the slow ones too
 	@$(PYTHON) -m pytest $(PARALLEL)
+
+test-faults: setup ## Run the fault suite whole: kills, races, lost replies, full disks, poison
+	@timeout 3600 $(PYTHON) -m pytest tests/faults
 
 lint: setup ## Check style and types
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy

@@ -19,6 +19,8 @@ from typing import Annotated, Any
 
 import typer
 
+from jobs import failpoints
+from jobs.causes import understood
 from jobs.errors import BadInput, NightshelfError
 from jobs.steps import STEPS, Step
 
@@ -293,6 +295,7 @@ def main(step: str | None = None) -> None:
     _quieten_tensorflow()
     args = [step, *sys.argv[1:]] if step else sys.argv[1:]
     try:
+        failpoints.check()
         code = app(args, standalone_mode=False, prog_name="nightshelf")
     except NightshelfError as error:
         print(f"nightshelf: {error}", file=sys.stderr)
@@ -303,7 +306,12 @@ def main(step: str | None = None) -> None:
         print("nightshelf: interrupted; nothing was published", file=sys.stderr)
         code = 130
     except Exception as error:
-        code = _usage_or_bug(error)
+        known = understood(error)
+        if known is None:
+            code = _usage_or_bug(error)
+        else:
+            print(f"nightshelf: {known}", file=sys.stderr)
+            code = known.exit_code
     sys.exit(code or 0)
 
 

@@ -19,6 +19,7 @@ from jobs.cli import main
 from jobs.copy_alike import limit, save_rows, save_texts
 from jobs.copy_rows import add_notes, write_block
 from jobs.copy_tasks import Desk, Task
+from jobs.failpoints import failpoint
 from jobs.lake.registry import BY_NAME
 from jobs.night import Night
 from jobs.reviews import Reviews
@@ -110,9 +111,11 @@ def block_base(desk: Desk, number: int, tasks: Sequence[Task]) -> str:
 def write_shard(desk: Desk, base: str, tasks: Sequence[Task]) -> None:
     """The block's texts, note and rows, unless a run that died has left them."""
     if not desk.night.store.exists(f"{base}.parquet"):
+        failpoint("before_shard", TABLE)
         rows, texts, note = write_block(desk, tasks)
         save_texts(desk.night.store, base, texts)
         save_rows(desk.night.store, base, rows, note)
+        failpoint("after_shard", TABLE)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import json
 from datetime import date
 from typing import Any
 
+from jobs.failpoints import failpoint
 from jobs.lake.store import Store
 
 _NAME = "card.json"
@@ -33,4 +34,7 @@ def read_card(store: Store, location: str) -> dict[str, Any] | None:
 
 def write_card(store: Store, location: str, card: dict[str, Any]) -> None:
     """Written last: its presence says that the model's files are whole."""
+    model = location.split("/")[1]
+    failpoint("before_card", model)
     store.write(f"{location}/{_NAME}", json.dumps(card, sort_keys=True, ensure_ascii=False).encode())
+    failpoint("after_card", model)

@@ -32,11 +32,15 @@ def run(night: Night) -> dict[str, Any]:
     missing = [t.name for t in TABLES if t.job != "publish" and not night.is_staged(t.name)]
     if missing:
         raise GateFailed(f"not staged in this run, so nothing is published: {', '.join(missing)}")
-    night.stage("models", _models(night))
-    night.stage("runs", _runs(night), partitions=[night.run_id])
-    for table in ("models", "runs"):
-        night.mark_audited(table)
-    done = Publisher(night.catalog).publish(night.staging, night.ds.isoformat())
+    publisher = Publisher(night.catalog)
+    done = publisher.finished(night.staging)
+    # Staged again, it would be published again, and over whatever another run has published since.
+    if done is None:
+        night.stage("models", _models(night))
+        night.stage("runs", _runs(night), partitions=[night.run_id])
+        for table in ("models", "runs"):
+            night.mark_audited(table)
+        done = publisher.publish(night.staging, night.ds.isoformat())
     rows = {r.table: r.rows for r in night.staging.records()}
     return {"sequence": done.seq, "rows": rows, "tables": done.tables}
 

@@ -22,6 +22,7 @@ from jobs.arms import CONTROL, Served, control, draw, names
 from jobs.audiences import COLUMNS, audiences
 from jobs.cli import main
 from jobs.errors import GateFailed
+from jobs.failpoints import failpoint
 from jobs.lake.registry import BY_NAME
 from jobs.lake.store import Store
 from jobs.night import Night
@@ -245,7 +246,9 @@ def shards(night: Night, name: str, key: str, n: int, build: Build) -> list[str]
     planned = plan(night, name, key, n)
     for shard in night.track(planned, name, total=len(planned)):
         if shard.key not in there:
+            failpoint("before_shard", name)
             night.store.write_parquet(shard.key, build(shard.low, shard.high))
+            failpoint("after_shard", name)
     return [shard.key for shard in planned]
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import psutil
 
-from jobs.errors import NightshelfError
+from jobs.causes import understood
+from jobs.failpoints import failpoint
 from jobs.night import Night
 from jobs.writer_preset import as_bad_input
 
@@ -70,19 +71,23 @@ def run_step(night: Night, name: str, run: Callable[[Night], dict[str, Any]]) ->
     with PeakMemory() as memory:
         try:
             with as_bad_input():
+                failpoint("before_step", name)
                 summary = run(night)
             outcome |= {"outcome": "done", "summary": summary}
         except BaseException as error:
-            known = isinstance(error, NightshelfError)
-            text = str(error) if known else f"{type(error).__name__}: {error}"
-            code = error.exit_code if isinstance(error, NightshelfError) else 1
+            known = understood(error)
+            text = str(known) if known else f"{type(error).__name__}: {error}"
+            code = known.exit_code if known else 1
             outcome |= {"outcome": "failed", "error": text[:2000], "exit_code": code}
-            raise
+            if known is None or known is error:
+                raise
+            raise known from error
         finally:
             outcome["seconds"] = round(time.monotonic() - clock, 2)
             memory_mb = memory.peak // 2**20
             outcome["peak_mb"] = memory_mb
             _record(night, name, outcome)
+    failpoint("after_step", name)
     return {"step": name, "run_id": night.run_id, "ds": night.ds.isoformat(), **summary}
 
 

@@ -9,6 +9,7 @@ stay in this file; `tests/jobs/lake/test_catalog.py` holds their contract.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -28,7 +29,7 @@ from pyiceberg.table import CommitTableResponse, StagedTable, StaticTable, Trans
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.transforms import IdentityTransform
 
-from jobs.errors import Transient
+from jobs.causes import catalog_away
 from jobs.lake.evolution import evolve
 from jobs.lake.registry import BY_NAME, Table
 from jobs.lake.store import Store
@@ -114,7 +115,7 @@ class LakeCatalog:
                 NAME, uri=self.url, warehouse=self.store.location("warehouse"), **self.io_properties
             )
         except sa.exc.OperationalError as error:
-            raise Transient(f"the catalog does not answer: {error.orig}") from error
+            raise catalog_away(error) from error
 
     @property
     def engine(self) -> sa.Engine:
@@ -173,7 +174,9 @@ class LakeCatalog:
         else:
             evolve(transaction, table)
             return transaction
-        self.iceberg.create_namespace_if_not_exists(NAME)
+        # Another first night may make it between our look and our INSERT.
+        with contextlib.suppress(sa.exc.IntegrityError):
+            self.iceberg.create_namespace_if_not_exists(NAME)
         transaction = self.iceberg.create_table_transaction(
             identifier,
             schema=_pyarrow_to_schema_without_ids(table.schema),

@@ -15,12 +15,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from jobs.causes import catalog_away
 from jobs.errors import BadInput, GateFailed, Transient
+from jobs.failpoints import failpoint
 from jobs.lake.catalog import NAME, LakeCatalog
 from jobs.lake.staging import Staged, Staging
 
 CURRENT = "current.json"
 _ATTEMPTS = 30
+_INSERT = (
+    "INSERT INTO iceberg_tables (catalog_name, table_namespace, table_name, metadata_location, "
+    "previous_metadata_location) VALUES (:c, :n, :t, :new, NULL)"
+)
 
 _meta = sa.MetaData()
 _head = sa.Table(
@@ -89,24 +95,37 @@ class Publisher:
         """
         records = staging.records()
         for attempt in range(_ATTEMPTS):
-            done = self._already(staging.run_id, records)
-            if done is None:
-                records = self._rebased(staging, records)
-                _require_audit(records)
-                try:
+            try:
+                done = self._already(staging.run_id, records)
+                if done is None:
+                    records = self._rebased(staging, records)
+                    _require_audit(records)
+                    failpoint("before_swap")
                     done = self._swap(staging.run_id, ds, records)
-                except _Conflict:
-                    time.sleep(0.05 * (attempt + 1))
-                    continue
-                except sa.exc.OperationalError as error:
-                    # The transaction may have landed although its reply was lost: the next round looks.
-                    if attempt == _ATTEMPTS - 1:
-                        raise Transient(f"the catalog does not answer: {error.orig}") from error
-                    time.sleep(0.2 * (attempt + 1))
-                    continue
-            self.write_current()
+                failpoint("after_swap")
+                self.write_current()
+            except _Conflict:
+                time.sleep(0.05 * (attempt + 1))
+                continue
+            except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
+                # The transaction may have landed although its reply was lost: the next round looks.
+                if attempt == _ATTEMPTS - 1:
+                    raise catalog_away(error) from error
+                time.sleep(0.2 * (attempt + 1))
+                continue
+            failpoint("after_current")
             return done
         raise Transient(f"other runs published first, {_ATTEMPTS} times in a row; try again")
+
+    def finished(self, staging: Staging) -> Published | None:
+        """What this run has published, by an attempt that died after its swap; None where nothing is.
+
+        Brings `current.json` up to the newest publish, which is what that attempt may have left undone.
+        """
+        done = self._already(staging.run_id, staging.records())
+        if done is not None:
+            self.write_current()
+        return done
 
     def _already(self, run_id: str, records: list[Staged]) -> Published | None:
         """The publish of exactly these files by this run, if it is done."""
@@ -123,6 +142,7 @@ class Publisher:
             seq = self._lock(connection) + 1
             for record in records:
                 self._swap_one(connection, record)
+                failpoint("mid_swap")
             return self._record(connection, Published(seq, run_id, ds, "night", _pointers(records)))
 
     @staticmethod
@@ -149,10 +169,7 @@ class Publisher:
     def _swap_one(connection: sa.Connection, record: Staged) -> None:
         names = {"c": NAME, "n": NAME, "t": record.table, "new": record.metadata, "old": record.base}
         if record.base is None:
-            statement = (
-                "INSERT INTO iceberg_tables (catalog_name, table_namespace, table_name, metadata_location, "
-                "previous_metadata_location) VALUES (:c, :n, :t, :new, NULL)"
-            )
+            statement = _INSERT
             names.pop("old")
         else:
             statement = (
@@ -193,8 +210,13 @@ class Publisher:
                     "UPDATE iceberg_tables SET previous_metadata_location = metadata_location, "
                     f"metadata_location = :new WHERE {where}"
                 )
-                connection.execute(sa.text(update), names | {"t": table, "new": metadata})
+                values = names | {"t": table, "new": metadata}
+                if connection.execute(sa.text(update), values).rowcount == 0:
+                    # A rollback to a run before the table's first one had taken it away.
+                    connection.execute(sa.text(_INSERT), values)
+                failpoint("mid_swap")
             done = self._record(connection, Published(seq, run_id, target.ds, "rollback", target.tables))
+        failpoint("after_swap")
         self.write_current()
         return done
 

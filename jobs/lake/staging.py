@@ -10,6 +10,7 @@ from typing import Any
 
 from pyiceberg.expressions import In
 
+from jobs.failpoints import failpoint
 from jobs.lake.catalog import RUN_PROPERTY, LakeCatalog, partition_value
 from jobs.lake.registry import BY_NAME
 
@@ -65,9 +66,14 @@ class Staging:
     def stage(self, table: str, partitions: Sequence[Any], files: Sequence[str]) -> Staged:
         """Stage `files` (URIs) as the whole content of `partitions`."""
         wanted = tuple(sorted({_text(p) for p in partitions}))
+        failpoint("before_stage", table)
         swap = self.catalog.stage(BY_NAME[table], wanted, files, self.run_id)
         record = Staged(table, wanted, tuple(sorted(files)), 0, swap.base, swap.metadata)
-        return self._save(replace(record, rows=self._verify(record)))
+        record = replace(record, rows=self._verify(record))
+        failpoint("before_record", table)
+        self._save(record)
+        failpoint("after_stage", table)
+        return record
 
     def restage(self, record: Staged) -> Staged:
         """The same files on what is current now; an audit of them still holds."""
@@ -83,7 +89,9 @@ class Staging:
         if record is None:
             raise LookupError(f"{table} is not staged")
         self._verify(record)
-        return self._save(replace(record, audited=record.metadata))
+        marked = self._save(replace(record, audited=record.metadata))
+        failpoint("after_audit_mark", table)
+        return marked
 
     def _verify(self, record: Staged) -> int:
         """Check that the staged metadata holds exactly the staged files; returns their rows.

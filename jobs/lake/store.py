@@ -19,7 +19,9 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from jobs.errors import Transient
+from jobs.causes import NO_BUCKET, WRONG_KEYS
+from jobs.errors import BadInput, Transient
+from jobs.failpoints import failpoint
 
 if TYPE_CHECKING:
     from jobs.settings import Settings
@@ -141,11 +143,13 @@ class LocalStore(Store):
     def _whole(self, key: str) -> Iterator[Path]:
         """A temporary path that becomes `key` when the block ends well."""
         path = self._path(key)
+        failpoint("before_write", key)
         path.parent.mkdir(parents=True, exist_ok=True)
         # Hidden, so that no reader of the folder takes it for data.
         part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
         try:
             yield part
+            failpoint("mid_write", key)
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)
@@ -233,6 +237,10 @@ class S3Store(Store):
             code = str(error.response.get("Error", {}).get("Code", ""))
             if code in {"404", "NoSuchKey"}:
                 raise FileNotFoundError(f"{what}: no such object") from error
+            if code in WRONG_KEYS or code == NO_BUCKET:
+                keys = "'s3_access_key' and 's3_secret_key'"
+                why = f"'lake' (bucket {self.bucket})" if code == NO_BUCKET else keys
+                raise BadInput(f"the store refused {what}: {code}; look at {why} in the settings") from error
             raise Transient(f"the store refused {what}: {code}") from error
         except (BotoCoreError, S3UploadFailedError) as error:
             raise Transient(f"the store did not answer {what}: {error}") from error
@@ -249,6 +257,7 @@ class S3Store(Store):
 
     def write(self, key: str, data: bytes) -> None:
         body = bytes(data)
+        failpoint("before_write", key)
         self._call(
             f"write of {key}",
             lambda: self.client.put_object(Bucket=self.bucket, Key=self._key(key), Body=body),
@@ -281,9 +290,11 @@ class S3Store(Store):
 
     def copy(self, source: str, target: str) -> None:
         where = {"Bucket": self.bucket, "Key": self._key(source)}
+        failpoint("before_write", target)
         self._call(f"copy to {target}", lambda: self.client.copy(where, self.bucket, self._key(target)))
 
     def push(self, local: Path, key: str) -> None:
+        failpoint("before_write", key)
         self._call(
             f"upload of {key}",
             lambda: self.client.upload_file(str(local), self.bucket, self._key(key)),

@@ -160,6 +160,23 @@ def test_rollback_makes_an_earlier_run_current(any_catalog: Settings) -> None:
     assert rows_of(any_catalog, "intake", "2026-01-01") == 5
 
 
+def test_rollback_there_and_back_keeps_a_table_that_the_earlier_run_did_not_have(
+    any_catalog: Settings,
+) -> None:
+    """Rolling back took the newer table out of the catalog; going forward again must bring it back."""
+    early = Night(any_catalog, date(2026, 1, 1), "a")
+    early.pin()
+    early.stage("intake", intake(early.ds, 3))
+    early.mark_audited("intake")
+    Publisher(early.catalog).publish(early.staging, "2026-01-01")
+    later = publish_run(any_catalog, "2026-01-02", "b")
+    publisher = Publisher(catalog_of(any_catalog))
+    publisher.rollback("a")
+    assert set(publisher.catalog.pointers()) == {"intake"}
+    publisher.rollback("b")
+    assert publisher.catalog.pointers() == later.tables
+
+
 def test_rollback_to_an_unknown_run_names_the_latest(lake_settings: Settings) -> None:
     publish_run(lake_settings, "2026-01-01", "a")
     with pytest.raises(BadInput, match="'nope' was never published; the latest are: a"):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from jobs.errors import Transient
+from jobs.errors import BadInput
 from jobs.lake.store import LocalStore, Store
 from jobs.settings import Settings
 
@@ -76,9 +76,9 @@ def test_a_failed_local_write_leaves_the_old_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.s3
-def test_wrong_keys_are_a_clear_transient_error(s3_settings: Settings) -> None:
+def test_wrong_keys_are_a_wrong_setting(s3_settings: Settings) -> None:
     from pydantic import SecretStr
 
     store = Store.of(s3_settings.model_copy(update={"s3_secret_key": SecretStr("wrong")}))
-    with pytest.raises(Transient, match="the store refused write of a: SignatureDoesNotMatch"):
+    with pytest.raises(BadInput, match="refused write of a: SignatureDoesNotMatch; look at 's3_access_key'"):
         store.write("a", b"")

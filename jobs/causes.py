@@ -1,0 +1,69 @@
+"""What lies behind a library's error, said as one of `jobs.errors`: whose it is, and whether to try again."""
+
+from __future__ import annotations
+
+import errno
+import re
+
+from jobs.errors import BadInput, NightshelfError, Transient
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# As boto3 and as Arrow name them.
+WRONG_KEYS = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403")
+NO_BUCKET = "NoSuchBucket"
+_ARROW_WRONG = ("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "NO_SUCH_BUCKET")
+_CATALOG_WRONG = re.compile(r"authentication failed|(database|role) \"[^\"]*\" does not exist")
+_SPARK_STORE = re.compile(r"AWS\w*Exception|SdkClientException|software\.amazon\.awssdk")
+
+
+def understood(error: BaseException) -> NightshelfError | None:
+    """The error, or what it was raised from, as an error that a person can act on; None for a bug."""
+    seen: BaseException | None = error
+    while seen is not None:
+        known = seen if isinstance(seen, NightshelfError) else _one(seen)
+        if known is not None:
+            return known
+        seen = seen.__cause__
+    return None
+
+
+def _one(error: BaseException) -> NightshelfError | None:
+    if isinstance(error, OSError):
+        return _of_files(error)
+    kind = type(error)
+    # By name: neither library need be loaded to tell that an error is not theirs.
+    if kind.__module__.startswith("sqlalchemy.") and kind.__name__ in ("OperationalError", "InterfaceError"):
+        return catalog_away(error)
+    if kind.__name__ == "Py4JJavaError":
+        return _of_spark(str(error))
+    return None
+
+
+def catalog_away(error: BaseException) -> NightshelfError:
+    """A catalog that does not answer, or that the settings name wrongly."""
+    told = " ".join(str(getattr(error, "orig", error)).split())
+    if _CATALOG_WRONG.search(told):
+        return BadInput(f"setting 'catalog': {told}")
+    return Transient(f"the catalog does not answer: {told}")
+
+
+def _of_files(error: OSError) -> NightshelfError | None:
+    told = " ".join(str(error).split())
+    if error.errno in _FULL:
+        return _full(told)
+    if "AWS Error" not in told:
+        return None
+    if any(code in told for code in _ARROW_WRONG):
+        return BadInput(f"settings 'lake' and 's3_…': the store refused: {told}")
+    return Transient(f"the store did not answer: {told}")
+
+
+def _of_spark(told: str) -> NightshelfError | None:
+    if "No space left on device" in told or "Disk quota exceeded" in told:
+        return _full("No space left on device, says Spark")
+    found = _SPARK_STORE.search(told)
+    return Transient(f"the store did not answer Spark: {found[0]}") if found else None
+
+
+def _full(told: str) -> Transient:
+    return Transient(f"no space is left ({told}): make room, then run the step again; nothing was published")

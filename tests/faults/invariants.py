@@ -1,0 +1,283 @@
+"""What must always hold, checked from outside: nine functions over what a reader can see.
+
+Each returns what is broken, in words; an empty list is "passed", `None` is "not applicable" here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from tests.faults.reader import Outside
+
+RUN_PROPERTY = "nightshelf.run-id"
+# Tables in which a late row rebuilds an earlier day.
+REBUILT = ("events_clean", "quarantine", "intake")
+GRACE_SECONDS = 24 * 3600
+Found = list[str] | None
+Day = dict[str, dict[Any, dict[str, str]]]
+
+
+@dataclass
+class Before:
+    """What readers saw before a case: table → partition → data file → hash of its bytes; and the sequence."""
+
+    files: Day = field(default_factory=dict)
+    sequence: int = 0
+
+
+@dataclass
+class View:
+    """One look at a lake, and what the case knows of it.
+
+    `settled`: the run ended, so `current.json` must be the catalog's newest. `ds`: the date that the case
+    runs for, the only one whose files may change, but for the days `touched` that late rows rebuild.
+    `expected`: the rows of an undisturbed run of that date.
+    """
+
+    lake: Outside
+    before: Before = field(default_factory=Before)
+    settled: bool = True
+    ds: str = ""
+    touched: frozenset[str] = frozenset()
+    expected: dict[str, list[dict[str, Any]]] | None = None
+    lost: int = 0
+    orphans: int = 0
+
+
+def remember(lake: Outside) -> Before:
+    """What is published now, to hold a case against."""
+    current = lake.current()
+    return Before(_days(lake, lake.pointers()), current["sequence"] if current else 0)
+
+
+def _days(lake: Outside, pointers: dict[str, str]) -> Day:
+    found: Day = {}
+    for table, metadata in pointers.items():
+        for file in lake.data_files(metadata):
+            digest = hashlib.sha256(lake.fetch(file.uri)).hexdigest()
+            found.setdefault(table, {}).setdefault(file.partition, {})[file.uri] = digest
+    return found
+
+
+def all_or_nothing(view: View) -> Found:
+    """1. All tables that a reader sees, through `current.json` or one look at the catalog, are of one run."""
+    lake, broken = view.lake, []
+    current = lake.current()
+    looks = {"the catalog": lake.pointers(), "current.json": current["tables"] if current else {}}
+    for name, tables in looks.items():
+        runs = {lake.metadata(m)["properties"].get(RUN_PROPERTY) for m in tables.values()}
+        if len(runs) > 1:
+            broken.append(f"{name} shows tables of the runs {sorted(map(str, runs))}")
+    published = lake.publishes()
+    known = [{}] + [p["tables"] for p in published]
+    for name, tables in looks.items():
+        if tables not in known:
+            broken.append(f"{name} shows a set of tables that was never published as one")
+    if published and looks["the catalog"] != published[-1]["tables"]:
+        broken.append("the catalog is not what the log of publishes says was published last")
+    if view.settled and looks["the catalog"] != looks["current.json"]:
+        broken.append("the run has ended, and current.json is not what the catalog shows")
+    return broken
+
+
+def idempotent(view: View) -> Found:
+    """2. The same date, code and inputs give the same rows as an undisturbed run."""
+    if view.expected is None:
+        return None
+    broken, found = [], view.lake.published(view.ds)
+    for table in sorted({*view.expected, *found}):
+        wanted, got = _counter(view.expected.get(table, [])), _counter(found.get(table, []))
+        lost, more = (wanted - got).total(), (got - wanted).total()
+        view.lost += lost
+        if lost or more:
+            broken.append(f"{table}: {lost} rows of an undisturbed run are missing, {more} are not of it")
+    return broken
+
+
+def _counter(rows: list[dict[str, Any]]) -> Counter[str]:
+    return Counter(json.dumps(r, sort_keys=True, default=str) for r in rows)
+
+
+def conservation(view: View) -> Found:
+    """3. Rows in = good + quarantined + duplicates, per source and day, and the tables hold just those."""
+    tables = view.lake.pointers()
+    if "intake" not in tables:
+        return None
+    broken, intake = [], view.lake.rows(tables["intake"])
+    for row in intake:
+        if row["rows_in"] != row["good"] + row["quarantined"] + row["duplicates"]:
+            broken.append(f"intake does not add up: {row}")
+    good = Counter(e["ds"] for e in view.lake.rows(tables["events_clean"]))
+    refused = Counter((q["source"], q["entity"], q["ds"]) for q in view.lake.rows(tables["quarantine"]))
+    told_good: Counter[Any] = Counter()
+    told_refused: Counter[Any] = Counter()
+    for row in intake:
+        told_refused[row["source"], row["entity"], row["ds"]] += row["quarantined"]
+        if row["entity"] == "events":
+            told_good[row["ds"]] += row["good"]
+    if +told_good != +good:
+        broken.append(f"events_clean holds {dict(good)}, intake says {dict(+told_good)}")
+    if +told_refused != refused:
+        broken.append(f"quarantine holds {dict(refused)}, intake says {dict(+told_refused)}")
+    return broken + _landed(view, intake)
+
+
+def _landed(view: View, intake: list[dict[str, Any]]) -> list[str]:
+    """Where raw files were landed: what intake counts is what their manifests say had come."""
+    counts: Counter[Any] = Counter()
+    horizon = max((p["ds"] for p in view.lake.publishes()), default="")
+    for uri in view.lake.listing("landing"):
+        if "/_batches/" in uri:
+            batch = json.loads(view.lake.fetch(uri))
+            for entity, body in batch["entities"].items():
+                for day, arrived, rows in body["days"]:
+                    if arrived <= horizon and day <= horizon:
+                        counts[batch["source"], entity, day] += rows
+    told = {(r["source"], r["entity"], r["ds"].isoformat()): r["rows_in"] for r in intake}
+    if counts and +counts != Counter(told):
+        odd = sorted(set(counts.items()) ^ set(told.items()))[:3]
+        return [f"landed rows and intake differ, for example {odd}"]
+    return []
+
+
+def isolation(view: View) -> Found:
+    """4. A run touches no other date's files."""
+    if not view.before.files:
+        return None
+    broken, now = [], _days(view.lake, view.lake.pointers())
+    for table, days in view.before.files.items():
+        for day, files in days.items():
+            rebuilt = view.touched if table in REBUILT else frozenset()
+            if table == "runs" or day in rebuilt | {view.ds}:
+                continue
+            if now.get(table, {}).get(day) != files:
+                broken.append(f"{table}: the files of {day} changed under a run of {view.ds}")
+    return broken
+
+
+def audited(view: View) -> Found:
+    """5. Nothing is published without a passing audit of exactly that metadata."""
+    published = [p for p in view.lake.publishes() if p["kind"] == "night"]
+    if not published:
+        return None
+    broken, last = [], published[-1]
+    for table, metadata in last["tables"].items():
+        try:
+            record = view.lake.json(f"runs/{last['run_id']}/staged/{table}.json")
+        except FileNotFoundError:
+            broken.append(f"{table}: published by {last['run_id']}, which has no record of staging it")
+            continue
+        if not metadata == record["metadata"] == record["audited"]:
+            broken.append(f"{table}: published {metadata}, audited {record['audited']}")
+    step = view.lake.json(f"runs/{last['run_id']}/steps/audit.json")
+    if step["outcome"] != "done":
+        broken.append(f"the audit of {last['run_id']} ended as {step['outcome']}")
+    return broken
+
+
+def monotonic(view: View) -> Found:
+    """6. `current.json` names a run in `runs`, never an older publish than before."""
+    current, published = view.lake.current(), view.lake.publishes()
+    sequences = [p["seq"] for p in published]
+    if current is None:
+        return ["the run has ended, and there is no current.json"] if view.settled and published else []
+    broken = []
+    if sequences != sorted(set(sequences)):
+        broken.append(f"sequence numbers do not grow: {sequences}")
+    if current["sequence"] < view.before.sequence:
+        broken.append(f"current.json went back from {view.before.sequence} to {current['sequence']}")
+    entry = next((p for p in published if p["seq"] == current["sequence"]), None)
+    if entry is None or any(entry[k] != current[k] for k in ("run_id", "ds", "tables")):
+        broken.append(f"current.json names publish {current['sequence']}, which the log does not have so")
+    if "runs" in current["tables"]:
+        runs = {r["run_id"] for r in view.lake.rows(current["tables"]["runs"])}
+        if current["run_id"] not in runs:
+            broken.append(f"current.json names {current['run_id']}, which is not in runs")
+    return broken
+
+
+def erasure(view: View) -> Found:
+    """7. After a shopper is forgotten, no byte of theirs is left.
+
+    Not applicable where nobody was forgotten: no `forgotten/` folder and no table `erasures`.
+    """
+    if not view.lake.listing("forgotten") and "erasures" not in view.lake.pointers():
+        return None
+    names = {json.loads(view.lake.fetch(u)).get("user_id", "") for u in view.lake.listing("forgotten")} - {""}
+    if not names:
+        return None
+    broken = []
+    for uri in [u for folder in ("warehouse", "landing", "work") for u in view.lake.listing(folder)]:
+        body = view.lake.fetch(uri)
+        broken += [f"{uri} still holds a forgotten shopper" for name in names if name.encode() in body]
+    return broken
+
+
+def no_leak(view: View) -> Found:
+    """8. Nothing reachable is missing, nothing unreachable is older than the grace period.
+
+    Reachable is what any publish showed: `rollback` may go back to each. A case lasts minutes, so what a
+    killed attempt left is younger than the grace period; `orphans` counts it.
+    """
+    reachable: set[str] = set()
+    for tables in [p["tables"] for p in view.lake.publishes()] + [view.lake.pointers()]:
+        for metadata in tables.values():
+            if metadata not in reachable:
+                reachable.add(metadata)
+                reachable |= set(view.lake.manifests(metadata))
+                reachable |= {f.uri for f in view.lake.data_files(metadata)}
+    there = set(view.lake.listing("warehouse"))
+    broken = [f"missing: {uri}" for uri in sorted(reachable - there)]
+    orphans = there - reachable
+    view.orphans = len(orphans)
+    if not view.lake.lake.startswith("s3://"):
+        ages = {u: time.time() - Path(u.removeprefix("file://")).stat().st_mtime for u in orphans}
+        broken += [f"nobody reaches {u}, and it is old" for u, age in ages.items() if age > GRACE_SECONDS]
+    return broken
+
+
+def no_look_ahead(view: View) -> Found:
+    """9. A run for a date uses nothing later than that date."""
+    tables, broken = view.lake.pointers(), []
+    if "models" not in tables:
+        return None
+    for row in view.lake.rows(tables["events_clean"]) if "events_clean" in tables else []:
+        if row["event_time"].date() != row["ds"]:
+            broken.append(f"event {row['event_id']} of {row['event_time']} lies under {row['ds']}")
+    dated = {"products": "first_seen", "users": "first_seen", "user_profiles": "last_seen"}
+    for table, column in dated.items():
+        known = view.lake.rows(tables[table]) if table in tables else []
+        later = [r for r in known if r[column] and r[column] > r["ds"]]
+        broken += [f"{table} of {r['ds']} knows {r[column]}" for r in later[:3]]
+    for row in view.lake.rows(tables["models"]):
+        end = datetime(row["ds"].year, row["ds"].month, row["ds"].day, tzinfo=UTC) + timedelta(days=1)
+        last = json.loads(row["trained_on"]).get("last_event")
+        if last is not None and last >= end.timestamp():
+            broken.append(f"{row['model']} of {row['ds']} was trained on an event of {last}")
+    return broken
+
+
+INVARIANTS: dict[str, Callable[[View], Found]] = {
+    "1 all or nothing": all_or_nothing,
+    "2 idempotent": idempotent,
+    "3 conservation": conservation,
+    "4 isolation": isolation,
+    "5 audited": audited,
+    "6 monotonic": monotonic,
+    "7 erasure": erasure,
+    "8 no leak": no_leak,
+    "9 no look-ahead": no_look_ahead,
+}
+
+
+def broken_now(view: View) -> dict[str, Found]:
+    """Every invariant's name → what is broken."""
+    return {name: check(view) for name, check in INVARIANTS.items()}

@@ -1,0 +1,169 @@
+"""An HTTP proxy in front of an S3 store that does on purpose what networks and stores do by chance.
+
+Requests pass through it byte for byte, so signatures stay good. A fault hits a share of the requests, drawn
+with a fixed seed, a number of times at most.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import random
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+_SLOW_DOWN = (
+    b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>SlowDown</Code>'
+    b"<Message>Please reduce your request rate.</Message></Error>"
+)
+_HOP = {"connection", "keep-alive", "transfer-encoding"}
+
+KINDS = (
+    "slow_down",  # 503, the store sees nothing
+    "latency",  # half a second more
+    "reset",  # the connection is cut before the store sees anything
+    "cut_upload",  # half of the body reaches the store, then both connections are cut
+    "cut_download",  # half of the answer's body, then the connection is cut
+    "lost_reply",  # the store did it, the answer is lost
+)
+
+
+@dataclass
+class Fault:
+    """Of requests whose method is `method` ("" for all), `share` are hit, `times` at most."""
+
+    kind: str = ""
+    share: float = 1.0
+    times: int = 1 << 30
+    method: str = ""
+
+
+class Proxy(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, endpoint: str, seed: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        url = urlsplit(endpoint)
+        self.upstream = (str(url.hostname), int(url.port or 80))
+        self.endpoint = f"http://127.0.0.1:{self.server_address[1]}"
+        self._fault, self._draw, self._lock = Fault(), random.Random(seed), threading.Lock()
+        self.hits = self.requests = 0
+
+    def inject(self, fault: Fault) -> None:
+        with self._lock:
+            self._fault, self.hits, self.requests = fault, 0, 0
+
+    def heal(self) -> int:
+        """No more faults; returns how many there were."""
+        with self._lock:
+            self._fault, hits = Fault(), self.hits
+        return hits
+
+    def choose(self, method: str, body: int) -> str:
+        with self._lock:
+            self.requests += 1
+            fault = self._fault
+            useless = fault.kind == "cut_upload" and body < 2
+            if not fault.kind or useless or fault.method not in ("", method) or self.hits >= fault.times:
+                return ""
+            if self._draw.random() >= fault.share:
+                return ""
+            self.hits += 1
+            return fault.kind
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that is gone is what this is for."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Proxy
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+    def handle_expect_100(self) -> bool:
+        return super().handle_expect_100()
+
+    def _pass(self) -> None:
+        body = self._body()
+        kind = self.server.choose(self.command, len(body))
+        if kind == "reset":
+            return self._cut()
+        if kind == "slow_down":
+            return self._answer(503, {"Content-Type": "application/xml"}, _SLOW_DOWN)
+        if kind == "latency":
+            time.sleep(0.5)
+        upstream = http.client.HTTPConnection(*self.server.upstream, timeout=60)
+        with contextlib.closing(upstream):
+            self._send(upstream, body[: len(body) // 2] if kind == "cut_upload" else body)
+            if kind == "cut_upload":
+                upstream.close()
+                return self._cut()
+            reply = upstream.getresponse()
+            data = reply.read()
+            if kind == "lost_reply":
+                return self._cut()
+            headers = {k: v for k, v in reply.getheaders() if k.lower() not in _HOP}
+            self._answer(reply.status, headers, data, len(data) // 2 if kind == "cut_download" else None)
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _pass
+
+    def _body(self) -> bytes:
+        if "chunked" in self.headers.get("Transfer-Encoding", ""):
+            body = b""
+            while size := int(self.rfile.readline().split(b";")[0], 16):
+                body += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+            return body
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def _send(self, upstream: http.client.HTTPConnection, body: bytes) -> None:
+        """The client's own headers, its Content-Length too: a truncated body is short of it."""
+        upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+        for name, value in self.headers.items():
+            if name.lower() not in {*_HOP, "expect"}:
+                upstream.putheader(name, value)
+        if "Transfer-Encoding" in self.headers:
+            upstream.putheader("Content-Length", str(len(body)))
+        upstream.endheaders()
+        upstream.send(body)
+
+    def _answer(self, status: int, headers: dict[str, str], body: bytes, cut: int | None = None) -> None:
+        self.send_response_only(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if self.command != "HEAD" and "content-length" not in {h.lower() for h in headers} and status != 204:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body if cut is None else body[:cut])
+        if cut is not None:
+            self._cut()
+
+    def _cut(self) -> None:
+        """RST, as a machine that died sends."""
+        self.wfile.flush()
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+        self.connection.close()
+
+
+@contextlib.contextmanager
+def proxy(endpoint: str, seed: int = 20260110) -> Iterator[Proxy]:
+    found = Proxy(endpoint, seed)
+    thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield found
+    finally:
+        found.shutdown()
+        found.server_close()

@@ -1,0 +1,85 @@
+"""What the cases found, for the table at the end of the run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from tests.faults.invariants import INVARIANTS, View, broken_now
+
+_HALF_PUBLISHED = ("1 all or nothing", "5 audited", "6 monotonic")
+
+
+@dataclass
+class Case:
+    """One case: what was injected, and what was wrong after it. A known limit is named, not hidden."""
+
+    name: str
+    faults: int = 0
+    lost: int = 0
+    half_published: int = 0
+    wrong_exits: int = 0
+    orphans: int = 0
+    limits: list[str] = field(default_factory=list)
+    held: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    idle: Counter[str] = field(default_factory=Counter)
+
+    def fault(self, count: int = 1) -> None:
+        self.faults += count
+
+    def exit(self, found: int, *wanted: int, told: str = "") -> None:
+        """The exit code of a process must be one of these."""
+        if found not in wanted:
+            self.wrong_exits += 1
+            raise AssertionError(f"exit {found}, wanted {' or '.join(map(str, wanted))}: {told[-3000:]}")
+
+    def check(self, view: View) -> None:
+        """All nine invariants, each counted; raises for what is broken."""
+        found = broken_now(view)
+        self.lost += view.lost
+        self.orphans = max(self.orphans, view.orphans)
+        for name, broken in found.items():
+            counter = self.idle if broken is None else self.failed if broken else self.held
+            counter[name] += 1
+        self.half_published += any(found[name] for name in _HALF_PUBLISHED)
+        wrong = [f"{name}: {text}" for name, broken in found.items() for text in broken or []]
+        assert not wrong, "\n".join(wrong)
+
+
+def table(cases: list[Case]) -> list[str]:
+    """The lines to print: one a kind of case, the sums, and each invariant."""
+    kinds: dict[str, list[Case]] = {}
+    for case in cases:
+        kinds.setdefault(case.name, []).append(case)
+    head = ("case", "runs", "faults", "rows lost", "half-published", "wrong exits")
+    rows = [(name, len(k), *_sums(k)) for name, k in kinds.items()]
+    rows.append(("all", len(cases), *_sums(cases)))
+    lines = _aligned([head, *[tuple(map(str, r)) for r in rows]])
+    checks = [("invariant", "held", "broken", "not applicable")]
+    for name in INVARIANTS:
+        sums = [sum(getattr(c, kind)[name] for c in cases) for kind in ("held", "failed", "idle")]
+        checks.append((name, *map(str, sums)))
+    lines += ["", *_aligned(checks)]
+    limits = sorted({limit for c in cases for limit in c.limits})
+    if any(c.orphans for c in cases):
+        limits.append(
+            f"files that killed attempts left, at most in one lake: {max(c.orphans for c in cases)}"
+        )
+    return lines + [f"known limit: {limit}" for limit in limits]
+
+
+def _sums(cases: list[Case]) -> tuple[int, ...]:
+    names = ("faults", "lost", "half_published", "wrong_exits")
+    return tuple(sum(getattr(c, n) for c in cases) for n in names)
+
+
+def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.ljust(w) if i == 0 else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(r, widths, strict=True))
+        )
+        for r in rows
+    ]

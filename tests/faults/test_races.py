@@ -1,0 +1,204 @@
+"""Two things at once: in a fixed order by barriers, then at random; and two hundred readers meanwhile."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.conftest import BASE, DS, KILLED, Barrier, Toy, ended, plain_environment
+from tests.faults.forks import Forks
+from tests.faults.invariants import RUN_PROPERTY
+from tests.faults.reader import Outside
+from tests.faults.recorder import Case
+
+MakeBarrier = Callable[[str], Barrier]
+SEED = 20260110
+READERS = 200
+
+
+def versions(toy: Toy, ds: str = DS) -> set[str]:
+    """The runs whose rows a reader of a date sees."""
+    rows = toy.lake.published(ds)
+    return {r["model_version"] for t in ("recommendations", "similar_items", "audiences") for r in rows[t]}
+
+
+@pytest.mark.parametrize("first", ["one", "two"])
+def test_the_same_date_twice_at_once(first: str, toy: Toy, barrier: MakeBarrier, case: Case) -> None:
+    gates = {run: barrier(run) for run in ("one", "two")}
+    running = {run: toy.start(run=run, fail_at=f"before_swap={g.action}@1") for run, g in gates.items()}
+    for run, process in running.items():
+        gates[run].await_arrival(process)
+    case.fault()
+    (second,) = {"one", "two"} - {first}
+    for run in (first, second):
+        gates[run].open()
+        done = ended(running[run])
+        case.exit(done.returncode, 0, told=done.stderr)
+        case.check(toy.view())
+    # The later publish stands, whole: it was staged on what the earlier one had replaced.
+    assert [p["run_id"] for p in toy.lake.publishes()] == ["base", first, second]
+    assert versions(toy) == {second}
+
+
+def test_a_late_retry_does_not_put_an_older_night_over_a_newer(toy: Toy, case: Case) -> None:
+    """It died after its swap; another run of the date published; its retry must find that it was done."""
+    killed = toy.run(run="one", fail_at="after_swap")
+    case.fault()
+    case.exit(killed.returncode, KILLED)
+    assert toy.run(run="two").returncode == 0
+    done = toy.run("publish", run="one")
+    case.exit(done.returncode, 0, told=done.stderr)
+    case.check(toy.view())
+    assert [p["run_id"] for p in toy.lake.publishes()] == ["base", "one", "two"]
+    assert versions(toy) == {"two"}
+
+
+@pytest.mark.parametrize("point", ["before_swap", "mid_swap", "after_swap"])
+def test_a_night_against_a_rollback(point: str, toy: Toy, barrier: MakeBarrier, case: Case) -> None:
+    gate = barrier("gate")
+    running = toy.start(fail_at=f"{point}={gate.action}@1")
+    gate.await_arrival(running)
+    case.fault()
+    rollback = toy.process(["jobs.cli", "rollback", "--run", "base"])
+    if point == "mid_swap":
+        time.sleep(1)  # it waits for the night's lock
+        assert rollback.poll() is None
+        gate.open()
+    going_back = ended(rollback)
+    gate.open()
+    done = ended(running)
+    case.exit(going_back.returncode, 0, told=going_back.stderr)
+    case.exit(done.returncode, 0, told=done.stderr)
+    case.check(toy.view())
+    order = [p["run_id"] for p in toy.lake.publishes()]
+    # A rollback that came first is what the night is built on; one that came later stands.
+    assert order == (["base", "base", "night"] if point == "before_swap" else ["base", "night", "base"])
+    assert versions(toy) == ({"night"} if order[-1] == "night" else set())
+
+
+@pytest.mark.parametrize("point", ["mid_swap@2", "after_swap", "mid_write:current.json"])
+def test_a_rollback_killed_and_tried_again(point: str, toy: Toy, case: Case) -> None:
+    assert toy.run().returncode == 0
+    killed = toy.cli("rollback", "--run", "base", fail_at=point)
+    case.fault()
+    case.exit(killed.returncode, KILLED, told=killed.stderr)
+    case.check(toy.view(settled=False))
+    done = toy.cli("rollback", "--run", "base")
+    case.exit(done.returncode, 0, told=done.stderr)
+    case.check(toy.view())
+    assert versions(toy) == set()
+    assert versions(toy, BASE) == {"base"}
+
+
+def test_two_first_nights_at_once(processes: Forks, tmp_path: Path, barrier: MakeBarrier, case: Case) -> None:
+    """On an empty lake both make the catalog's tables; neither fails for good."""
+    lake = Outside(str(tmp_path / "lake"), f"sqlite:///{tmp_path}/lake/catalog.db?timeout=60")
+    toy = Toy(tmp_path, plain_environment(tmp_path), lake, processes)
+    gates = {run: barrier(run) for run in ("one", "two")}
+    running = {r: toy.start(run=r, fail_at=f"before_step:clean={g.action}") for r, g in gates.items()}
+    for run, process in running.items():
+        gates[run].await_arrival(process)
+    case.fault()
+    for gate in gates.values():
+        gate.open()
+    for run, process in running.items():
+        done = ended(process)
+        case.exit(done.returncode, 0, 20, told=done.stderr)
+        if done.returncode:
+            done = toy.run(run=run)
+            case.exit(done.returncode, 0, told=done.stderr)
+    case.check(toy.view())
+    assert sorted(p["run_id"] for p in lake.publishes()) == ["one", "two"]
+
+
+@pytest.mark.parametrize("number", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 8))])
+def test_nights_and_rollbacks_at_random(number: int, toy: Toy, case: Case) -> None:
+    """Two runs of a date, one of the date before, and a rollback, each delayed at random places."""
+    draw = random.Random(SEED + number)
+    running = []
+    for run, ds in (("one", DS), ("two", DS), ("other", "2026-01-05")):
+        early, within, table = draw.uniform(0, 1), draw.uniform(0, 0.3), draw.randint(1, 18)
+        delays = f"before_swap=sleep:{early:.2f},mid_swap=sleep:{within:.2f}@{table}"
+        running.append(toy.start(run=run, ds=ds, fail_at=delays))
+    time.sleep(draw.uniform(1, 4))
+    running.append(toy.process(["jobs.cli", "rollback", "--run", "base"]))
+    case.fault(len(running))
+    for process in running:
+        done = ended(process)
+        case.exit(done.returncode, 0, told=done.stderr)
+    case.check(toy.view(touched=frozenset({"2026-01-03", "2026-01-04", "2026-01-05", "2026-01-08", BASE})))
+    assert sorted(p["run_id"] for p in toy.lake.publishes()) == ["base", "base", "one", "other", "two"]
+
+
+class Readers:
+    """Many threads that read all day: each look must be of one run, whole, and not older than the last."""
+
+    def __init__(self, toy: Toy, count: int) -> None:
+        self.toy, self.reads, self.wrong = toy, 0, list[str]()
+        self._stop, self._connections = threading.Event(), threading.Semaphore(40)
+        self._threads = [threading.Thread(target=self._read, args=(n,), daemon=True) for n in range(count)]
+
+    def __enter__(self) -> Readers:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(120)
+
+    def _read(self, number: int) -> None:
+        draw, sequence = random.Random(number), 0
+        try:
+            while not self._stop.is_set():
+                sequence = self._look(draw, sequence)
+                self.reads += 1
+                self._stop.wait(draw.uniform(0, 0.2))
+        except Exception as error:
+            self.wrong.append(f"{type(error).__name__}: {error}")
+
+    def _look(self, draw: random.Random, sequence: int) -> int:
+        lake = Outside(self.toy.lake.lake, self.toy.lake.catalog)
+        current = lake.current()
+        assert current
+        with self._connections:
+            pointers = lake.pointers()
+        for name, tables in (("current.json", current["tables"]), ("the catalog", pointers)):
+            runs = {lake.metadata(m)["properties"][RUN_PROPERTY] for m in tables.values()}
+            if len(runs) != 1 or len(tables) != 18:
+                self.wrong.append(f"{name}: {len(tables)} tables of {runs}")
+        if current["sequence"] < sequence:
+            self.wrong.append(f"sequence {current['sequence']} after {sequence}")
+        table = draw.choice(["recommendations", "similar_items", "audiences"])
+        seen = {r["model_version"] for r in lake.rows(current["tables"][table], current["ds"])}
+        if seen != {current["run_id"]}:
+            self.wrong.append(f"{table} of run {current['run_id']} holds rows of {seen}")
+        return int(current["sequence"])
+
+
+@pytest.mark.parametrize(
+    ("count", "rounds"), [(20, 1), pytest.param(READERS, 3, marks=pytest.mark.slow)], ids=["20", "200"]
+)
+def test_readers_during_publishes(count: int, rounds: int, on_postgres: Toy, case: Case) -> None:
+    """With PostgreSQL: threads of one process that keep reading a SQLite file keep its writers out."""
+    toy = on_postgres
+    with Readers(toy, count) as readers:
+        for number in range(rounds):
+            both = [toy.start(run=f"{name}-{number}") for name in ("one", "two")]
+            if number == 0:
+                both.append(toy.start(run="killed", fail_at="mid_swap@9"))
+                case.fault()
+            for process, wanted in zip(both, (0, 0, KILLED), strict=False):
+                done = ended(process, timeout=200)
+                case.exit(done.returncode, wanted, told=done.stderr)
+    assert readers.wrong == []
+    assert readers.reads > count
+    assert len(toy.lake.publishes()) == 1 + 2 * rounds
+    case.check(toy.view())

@@ -1,0 +1,181 @@
+"""The object store fails: slow, refusing, cut in the middle, done but not told, wrongly named, gone."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.conftest import BASE, PHASES, Done, Toy, plain_environment, resume_from
+from tests.faults.forks import Forks
+from tests.faults.invariants import remember
+from tests.faults.proxy import Fault, Proxy, proxy
+from tests.faults.reader import Bucket, Outside
+from tests.faults.recorder import Case
+from tests.faults.test_catalog import one_line
+
+pytestmark = pytest.mark.s3
+KEY, SECRET = "test:tester", "testing"
+_RETRIES = 6
+# What the toy night publishes on an object store, `runs` aside.
+TABLES = ("products", "similar_items", "recommendations", "models")
+
+
+@pytest.fixture(scope="module")
+def wire(s3_endpoint: str) -> Iterator[Proxy]:
+    with proxy(s3_endpoint) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def _s3_base(
+    wire: Proxy, s3_endpoint: str, processes: Forks, tmp_path_factory: pytest.TempPathFactory
+) -> Toy:
+    """A bucket with one published night; Nightshelf goes through the proxy, readers do not."""
+    folder, bucket = tmp_path_factory.mktemp("s3"), f"shop-{uuid.uuid4().hex[:12]}"
+    direct = Bucket(s3_endpoint, KEY, SECRET)
+    direct.client().create_bucket(Bucket=bucket)
+    catalog = f"sqlite:///{folder}/catalog.db?timeout=60"
+    environment = plain_environment(
+        folder,
+        NIGHTSHELF_LAKE=f"s3://{bucket}/lake",
+        NIGHTSHELF_CATALOG=catalog,
+        TOY_SMALL="1",
+        NIGHTSHELF_S3_ENDPOINT=wire.endpoint,
+        NIGHTSHELF_S3_ACCESS_KEY=KEY,
+        NIGHTSHELF_S3_SECRET_KEY=SECRET,
+    )
+    toy = Toy(folder, environment, Outside(f"s3://{bucket}/lake", catalog, direct), processes)
+    done = toy.run(ds=BASE, run="base")
+    assert done.returncode == 0, done.stderr
+    return toy
+
+
+@pytest.fixture
+def on_s3(_s3_base: Toy, wire: Proxy) -> Iterator[Toy]:
+    """The same bucket for all cases: each publishes a run of its own over the date."""
+    wire.heal()
+    _s3_base.before = remember(_s3_base.lake)
+    yield _s3_base
+    wire.heal()
+
+
+STORMS = {
+    "refusals": Fault("slow_down", share=0.3, times=40),
+    "latency": Fault("latency", share=0.1, times=20),
+    "resets": Fault("reset", share=0.2, times=30),
+    "uploads cut": Fault("cut_upload", share=0.3, times=15, method="PUT"),
+    "downloads cut": Fault("cut_download", share=0.3, times=15, method="GET"),
+    "replies lost": Fault("lost_reply", share=0.3, times=15, method="PUT"),
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [n if n in ("refusals", "replies lost") else pytest.param(n, marks=pytest.mark.slow) for n in STORMS],
+)
+def test_a_storm_in_the_store(name: str, on_s3: Toy, wire: Proxy, case: Case, expected: Any) -> None:
+    toy, phases, run = on_s3, ",".join(PHASES), f"night-{name.replace(' ', '-')}"
+    wire.inject(STORMS[name])
+    for _ in range(_RETRIES):
+        done = toy.run(phases, run=run)
+        case.exit(done.returncode, 0, 20, told=done.stderr)
+        if done.returncode == 0:
+            break
+        one_line(done.stderr)
+        case.check(toy.view(settled=False))
+        phases = resume_from(done)
+    hits = wire.heal()
+    assert hits > 0
+    case.fault(hits)
+    if done.returncode:
+        done = toy.run(phases, run=run)
+    case.exit(done.returncode, 0, told=done.stderr)
+    case.check(toy.view(expected=of_run(expected, run)))
+    assert sum(p["run_id"] == run for p in toy.lake.publishes()) == 1
+
+
+def of_run(rows: dict[str, list[dict[str, Any]]], run: str) -> dict[str, list[dict[str, Any]]]:
+    """The rows that the run of this name makes: the toy's versions are its name."""
+    return {
+        table: [r | {"model_version": run} if "model_version" in r else r for r in found]
+        for table, found in rows.items()
+        if table in TABLES
+    }
+
+
+@pytest.mark.parametrize("phase", ["clean", "publish"])
+def test_a_store_that_refuses_everything(phase: str, on_s3: Toy, wire: Proxy, case: Case) -> None:
+    """Exit 20 and one sentence; nothing is shown; once it answers, the same command ends well."""
+    toy, run = on_s3, f"refused-{phase}"
+    before = list(PHASES[: PHASES.index(phase)])
+    if before:
+        assert toy.run(",".join(before), run=run).returncode == 0
+    wire.inject(Fault("slow_down"))
+    done = toy.run(phase, run=run)
+    case.fault()
+    wire.heal()
+    case.exit(done.returncode, 20, told=done.stderr)
+    one_line(done.stderr)
+    case.check(toy.view())
+    done = toy.run(",".join(PHASES[PHASES.index(phase) :]), run=run)
+    case.exit(done.returncode, 0, told=done.stderr)
+    case.check(toy.view())
+
+
+WRONG = {
+    "secret": {"NIGHTSHELF_S3_SECRET_KEY": "hunter2"},
+    "key": {"NIGHTSHELF_S3_ACCESS_KEY": "nobody:nowhere"},
+    "bucket": {"NIGHTSHELF_LAKE": "s3://no-such-bucket/lake"},
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_settings_of_the_store(name: str, on_s3: Toy, case: Case) -> None:
+    """Exit 2: trying again would not help. The secret is not told."""
+    done = on_s3.run(run=f"wrong-{name}", **WRONG[name])
+    case.fault()
+    refused(done, case)
+    case.check(on_s3.view())
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_settings_go_wrong_before_publish(name: str, on_s3: Toy, case: Case) -> None:
+    run = f"later-{name}"
+    assert on_s3.run("clean,audit", run=run).returncode == 0
+    done = on_s3.run("publish", run=run, **WRONG[name])
+    case.fault()
+    refused(done, case)
+    case.check(on_s3.view())
+
+
+def refused(done: Done, case: Case) -> None:
+    # A bucket that is another one holds nothing of this run: its publish finds nothing staged, exit 10.
+    case.exit(done.returncode, 2, told=done.stderr)
+    one_line(done.stderr)
+    assert "hunter2" not in done.stdout + done.stderr
+    assert SECRET not in done.stdout + done.stderr
+
+
+def test_a_bucket_that_is_gone(
+    wire: Proxy, s3_endpoint: str, processes: Forks, tmp_path: Path, case: Case
+) -> None:
+    """Its owner removed it between two nights."""
+    bucket, direct = f"shop-{uuid.uuid4().hex[:12]}", Bucket(s3_endpoint, KEY, SECRET)
+    direct.client().create_bucket(Bucket=bucket)
+    direct.client().delete_bucket(Bucket=bucket)
+    environment = plain_environment(
+        tmp_path,
+        NIGHTSHELF_LAKE=f"s3://{bucket}/lake",
+        NIGHTSHELF_CATALOG=f"sqlite:///{tmp_path}/catalog.db",
+        NIGHTSHELF_S3_ENDPOINT=wire.endpoint,
+        NIGHTSHELF_S3_ACCESS_KEY=KEY,
+        NIGHTSHELF_S3_SECRET_KEY=SECRET,
+    )
+    done = Toy(tmp_path, environment, Outside("", ""), processes).run()
+    case.fault()
+    refused(done, case)
+    assert bucket in done.stderr

@@ -1,0 +1,47 @@
+"""A library's error in the words of a person who must act on it."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from jobs.causes import understood
+from jobs.errors import BadInput, GateFailed, Transient
+
+
+def database(told: str) -> sa.exc.OperationalError:
+    return sa.exc.OperationalError("SELECT 1", {}, Exception(told))
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/lake/x"), Transient, "no space is left"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), Transient, "make room"),
+        (OSError("When reading x: AWS Error SLOW_DOWN during GetObject"), Transient, "did not answer"),
+        (OSError("When reading x: AWS Error ACCESS_DENIED during GetObject"), BadInput, "'s3_…'"),
+        (database("server closed the connection\n\tunexpectedly"), Transient, "connection unexpectedly"),
+        (database('FATAL:  password authentication failed for user "a"'), BadInput, "setting 'catalog'"),
+        (database('FATAL:  database "b" does not exist'), BadInput, "setting 'catalog'"),
+        (GateFailed("no"), GateFailed, "no"),
+    ],
+)
+def test_what_a_person_can_act_on(error: Exception, kind: type[Exception], told: str) -> None:
+    found = understood(error)
+    assert type(found) is kind
+    assert told in str(found)
+    assert "\n" not in str(found)
+
+
+def test_what_it_was_raised_from_counts() -> None:
+    error: Any = RuntimeError("could not write")
+    error.__cause__ = OSError(errno.ENOSPC, "No space left on device")
+    assert isinstance(understood(error), Transient)
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), FileNotFoundError(errno.ENOENT, "x"), RuntimeError("x")])
+def test_a_bug_stays_a_bug(error: Exception) -> None:
+    assert understood(error) is None
