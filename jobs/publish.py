@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from jobs.cli import main
 from jobs.errors import GateFailed
-from jobs.lake.publish import Publisher
-from jobs.lake.registry import BY_NAME, TABLES
+from jobs.lake.publish import Outdated, Publisher
+from jobs.lake.reach import Reach
+from jobs.lake.registry import BY_NAME, NIGHTLY
 from jobs.night import Night
 from jobs.runner import step_records
 
@@ -29,16 +30,31 @@ _LIBRARIES = (
 
 
 def run(night: Night) -> dict[str, Any]:
-    missing = [t.name for t in TABLES if t.job != "publish" and not night.is_staged(t.name)]
+    missing = [t.name for t in NIGHTLY if t.job != "publish" and not night.is_staged(t.name)]
     if missing:
         raise GateFailed(f"not staged in this run, so nothing is published: {', '.join(missing)}")
     night.stage("models", _models(night))
     night.stage("runs", _runs(night), partitions=[night.run_id])
     for table in ("models", "runs"):
         night.mark_audited(table)
-    done = Publisher(night.catalog).publish(night.staging, night.ds.isoformat())
+    try:
+        done = Publisher(night.catalog).publish(night.staging, night.ds.isoformat(), night.sequence)
+    except Outdated:
+        discard(night)
+        raise
     rows = {r.table: r.rows for r in night.staging.records()}
     return {"sequence": done.seq, "rows": rows, "tables": done.tables}
+
+
+def discard(night: Night) -> None:
+    """Remove what a run wrote that may never be published: it may hold a shopper who was forgotten since."""
+    reach = Reach(night.catalog)
+    staged: set[str] = set()
+    for record in night.staging.records():
+        staged |= reach.of(record.metadata)
+    for metadata in night.catalog.pointers().values():
+        staged -= reach.of(metadata)
+    night.store.delete([*sorted(staged), *night.store.list(night.work(""))])
 
 
 def _models(night: Night) -> pa.Table:

@@ -87,6 +87,7 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("intake", "entity_known", {"entity": None}),
     ("intake", "counts_not_negative,conservation,late_within_good", {"good": None}),
     ("intake", "conservation", {"rows_in": 11}),
+    ("intake", "conservation", {"forgotten": 1}),
     ("intake", "late_within_good", {"late": 8}),
     ("intake", "counts_not_negative", {"late": -1}),
     ("user_features", "user_id_present", {"user_id": None}),
