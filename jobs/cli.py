@@ -276,6 +276,18 @@ def rollback(
 
 
 @app.command(rich_help_panel="Care")
+def forget(
+    user: Annotated[str, typer.Option("--user", help="The shopper's id, as in the table 'users'.")],
+    as_json: Json = False,
+) -> None:
+    """Forget a shopper: remove every byte of theirs from the lake, and let no later night bring them back."""
+    from jobs.forget_user import forget_user, show
+    from jobs.settings import settings
+
+    show(forget_user(settings(), user), as_json)
+
+
+@app.command(rich_help_panel="Care")
 def doctor(as_json: Json = False) -> None:
     """Check Java, memory, disk, store and catalog, and say what to do."""
     from jobs.doctor import examine

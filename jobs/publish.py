@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 from typing import Any
@@ -51,7 +52,10 @@ def discard(night: Night) -> None:
     reach = Reach(night.catalog)
     staged: set[str] = set()
     for record in night.staging.records():
-        staged |= reach.of(record.metadata)
+        staged |= {night.store.key_of(file) for file in record.files}
+        # The erasure may have removed the staged metadata itself.
+        with suppress(FileNotFoundError):
+            staged |= reach.of(record.metadata)
     for metadata in night.catalog.pointers().values():
         staged -= reach.of(metadata)
     night.store.delete([*sorted(staged), *night.store.list(night.work(""))])

@@ -24,18 +24,21 @@ class Amender(Publisher):
     def amend(self, kind: str, swaps: Iterable[Swap], base: Mapping[str, str]) -> Published:
         """Publish `swaps` over the tables as `base` has them (table → metadata file), as one publish.
 
+        Before the first night there is no run to name, and no `current.json`.
         Raises `Conflict` when any pointer is another by now: the caller plans again.
         """
         with self.engine.begin() as connection:
             seq = self._lock(connection) + 1
             newest = self._newest(connection)
-            if newest is None or self._pointers(connection) != dict(base):
+            if self._pointers(connection) != dict(base):
                 raise Conflict("the tables have moved")
             for swap in swaps:
                 self._swap_one(connection, swap)  # type: ignore[arg-type]
             tables = self._pointers(connection)
-            done = self._record(connection, Published(seq, newest.run_id, newest.ds, kind, tables))
-        self.write_current()
+            run_id, ds = (newest.run_id, newest.ds) if newest else ("", "")
+            done = self._record(connection, Published(seq, run_id, ds, kind, tables))
+        if ds:
+            self.write_current()
         return done
 
     @staticmethod

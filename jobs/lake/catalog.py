@@ -164,7 +164,7 @@ class LakeCatalog:
         return catalog.swaps.pop(table.name)
 
     def restart(self, name: str, base: str, files: Sequence[str], run_id: str) -> Swap:
-        """Stage metadata in which the table holds exactly `files` and has no past: one snapshot, new manifests.
+        """Stage metadata in which the table holds exactly `files` and has no past: one snapshot.
 
         Schema, ids, properties and the table's identity stay as they are in `base`.
         """
@@ -185,7 +185,7 @@ class LakeCatalog:
         return catalog.swaps.pop(name)
 
     def expire(self, name: str, keep: Collection[int]) -> Swap | None:
-        """Stage metadata without the snapshots that are neither current nor in `keep`; None: there are none."""
+        """Stage metadata without the snapshots that are neither current nor in `keep`; None without such."""
         table = self.iceberg.load_table((NAME, name))
         current = table.current_snapshot()
         kept = {*keep, current.snapshot_id} if current else {*keep}

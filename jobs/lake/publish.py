@@ -109,6 +109,9 @@ class Publisher:
         for attempt in range(_ATTEMPTS):
             done = self._already(staging.run_id, records)
             if done is None:
+                with self.engine.connect() as connection:
+                    # Before the rebase: files that an erasure has removed cannot be staged again.
+                    self._refuse_outdated(connection, staging.run_id, ds, pinned)
                 records = self._rebased(staging, records)
                 _require_audit(records)
                 try:
@@ -136,20 +139,21 @@ class Publisher:
         current = self.catalog.pointers()
         return [r if current.get(r.table) == r.base else staging.restage(r) for r in records]
 
-    def _swap(
-        self, run_id: str, ds: str, records: list[Staged], pinned: int | None = None
-    ) -> Published:
+    def _swap(self, run_id: str, ds: str, records: list[Staged], pinned: int | None = None) -> Published:
         with self.engine.begin() as connection:
             seq = self._lock(connection) + 1
-            if pinned is not None and self._forgotten_since(connection, pinned):
-                raise Outdated(
-                    f"a shopper was forgotten after run '{run_id}' was pinned, so what it made is not "
-                    f"published: run {ds} again, from its first step"
-                )
+            self._refuse_outdated(connection, run_id, ds, pinned)
             for record in records:
                 self._swap_one(connection, record)
             tables = _pointers(records) | self._lasting(connection)
             return self._record(connection, Published(seq, run_id, ds, "night", tables))
+
+    def _refuse_outdated(self, connection: sa.Connection, run_id: str, ds: str, pinned: int | None) -> None:
+        if pinned is not None and self._forgotten_since(connection, pinned):
+            raise Outdated(
+                f"a shopper was forgotten after run '{run_id}' was pinned, so what it made is not published: "
+                f"run {ds} again, from its first step"
+            )
 
     @staticmethod
     def _forgotten_since(connection: sa.Connection, seq: int) -> bool:
@@ -209,7 +213,7 @@ class Publisher:
 
     def rollback(self, run_id: str) -> Published:
         """Make the tables as `run_id` published them current again, as a new publish."""
-        past = [p for p in self.log() if p.run_id == run_id]
+        past = [p for p in self.log() if p.run_id == run_id and _nightly(p.tables)]
         if not past:
             known = ", ".join(dict.fromkeys(p.run_id for p in self.log()[-5:])) or "none yet"
             raise BadInput(f"run '{run_id}' was never published; the latest are: {known}")

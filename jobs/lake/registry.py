@@ -147,7 +147,7 @@ TABLES: tuple[Table, ...] = (
     ),
     Table(
         name="intake",
-        doc="Where every incoming row went, per source and day: rows_in = good + quarantined + duplicates + forgotten.",
+        doc="Where every incoming row went: rows_in = good + quarantined + duplicates + forgotten.",
         columns=_columns(
             ("source", STRING, "the mapping"),
             ("entity", STRING, "events, products or users"),

@@ -14,6 +14,8 @@ from jobs.lake.store import Store
 
 # Of a batch, true for each row that is to go; never null.
 Doomed = Callable[[pa.RecordBatch], pa.Array]
+# A batch as it is to be: rows may be gone from it, or changed.
+Change = Callable[[pa.RecordBatch], pa.RecordBatch]
 _BATCH_ROWS = 65_536
 
 
@@ -29,20 +31,19 @@ def count(store: Store, key: str, doomed: Doomed, columns: list[str]) -> int:
     return sum(int(pc.sum(doomed(batch)).as_py() or 0) for batch in batches(store, key, columns))
 
 
-def without(store: Store, key: str, target: str, doomed: Doomed) -> int:
-    """Write the file's other rows to `target`, which appears whole or not at all; returns how many there are.
+def rewrite(store: Store, key: str, target: str, change: Change) -> int:
+    """Write the changed file to `target`, which appears whole or not at all; returns its rows.
 
-    Where no row is left nothing is written. Schema, order and what else the file says of itself stay.
+    Where no row is left nothing is written. Schema and order stay.
     """
     left = 0
     with tempfile.TemporaryDirectory(prefix="nightshelf-rewrite-") as folder:
         local = Path(folder, "part.parquet")
         with pq.ParquetFile(store.open_path(key), filesystem=store.filesystem) as file:
-            with pq.ParquetWriter(
-                local, file.schema_arrow, compression="zstd", coerce_timestamps="us"
-            ) as writer:
+            schema = file.schema_arrow
+            with pq.ParquetWriter(local, schema, compression="zstd", coerce_timestamps="us") as writer:
                 for batch in file.iter_batches(_BATCH_ROWS):
-                    kept = batch.filter(pc.invert(doomed(batch)))
+                    kept = change(batch)
                     left += kept.num_rows
                     writer.write_batch(kept)
         if left:
