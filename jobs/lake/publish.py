@@ -218,12 +218,12 @@ class Publisher:
             known = ", ".join(dict.fromkeys(p.run_id for p in self.log()[-5:])) or "none yet"
             raise BadInput(f"run '{run_id}' was never published; the latest are: {known}")
         target = past[-1]
-        self._require_kept(target)
         where = "catalog_name = :c AND table_namespace = :n AND table_name = :t"
         with self.engine.begin() as connection:
             seq = self._lock(connection) + 1
             if self._forgotten_since(connection, target.seq):
                 raise BadInput(_gone(run_id, "a shopper was forgotten since"))
+            self._require_kept(target)
             wanted = _nightly(target.tables)
             names = {"c": NAME, "n": NAME}
             present = connection.execute(

@@ -141,8 +141,9 @@ class Shop:
 
 @pytest.fixture(scope="package")
 def built(
-    tmp_path_factory: pytest.TempPathFactory, spark: SparkSession, small_shuffles: None
+    tmp_path_factory: pytest.TempPathFactory, spark: SparkSession, request: pytest.FixtureRequest
 ) -> Iterator[tuple[Shop, Path]]:
+    request.getfixturevalue("small_shuffles")
     base = tmp_path_factory.mktemp("forget")
     (base / "raw").mkdir()
     with pytest.MonkeyPatch.context() as patch:
