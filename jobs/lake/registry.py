@@ -453,6 +453,7 @@ TABLES: tuple[Table, ...] = (
         ),
         key=("user_hash",),
         job=FORGET,
+        depends_on=("users",),
         partition="user_hash",
         retention_days=3650,
     ),
