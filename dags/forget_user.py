@@ -1,7 +1,7 @@
 """Forget a shopper: every byte of theirs leaves the lake, and no later night brings them back.
 
-Started by hand, with the shopper's id. The task's log and its XCom name the shopper by a keyed hash alone; the
-id stands in the run's conf: delete the run afterwards, as docs/privacy.md says.
+Started by hand, with the shopper's id. The task's log and its XCom name the shopper by a keyed hash alone;
+the id stands in the run's conf: delete the run afterwards, as docs/privacy.md says.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Set
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -56,9 +57,11 @@ def suspects(store: Store, person: Person) -> set[str]:
     """Hashes of the refused rows that name the shopper in any of their columns, products' left out."""
     found: set[str] = set()
     for key in data_files(store, QUARANTINE):
-        for batch in batches(store, key, ["entity", "row_hash", "raw"]):
-            named = pc.and_(person.named_in(batch.column("raw")), pc.invert(_of_product(batch)))
-            found.update(batch.filter(named).column("row_hash").to_pylist())
+        # What cannot be read is told by `look`.
+        with suppress(pa.ArrowInvalid, FileNotFoundError):
+            for batch in batches(store, key, ["entity", "row_hash", "raw"]):
+                named = pc.and_(person.named_in(batch.column("raw")), pc.invert(_of_product(batch)))
+                found.update(batch.filter(named).column("row_hash").to_pylist())
     return found
 
 
@@ -87,6 +90,12 @@ def change_of(table: str, person: Person, refused: Set[str]) -> Change:
     return change
 
 
+def current_files(catalog: LakeCatalog, base: dict[str, str]) -> set[str]:
+    """Keys of the data files that the personal tables have now."""
+    found = (f for t in PERSONAL if t in base for f in catalog.files(base[t]))
+    return {catalog.store.key_of(f.file_path) for f in found}
+
+
 def data_files(store: Store, table: str) -> list[str]:
     """Every Parquet file below the table's folder, whether a metadata file names it or not."""
     return [k for k in store.list(f"warehouse/{table}/data") if k.endswith(".parquet")]
@@ -104,18 +113,23 @@ def doomed(table: str, person: Person, refused: Set[str]) -> tuple[Doomed, list[
     return refused_row, ["row_hash", "entity", "raw"]
 
 
-def look(store: Store, person: Person, refused: Set[str]) -> Held:
-    """Go through every data file of the personal tables."""
+def look(store: Store, person: Person, refused: Set[str], current: Set[str]) -> Held:
+    """Go through every data file of the personal tables. `current`: keys of those that readers see now."""
     held = Held()
     for table in PERSONAL:
         which, columns = doomed(table, person, refused)
         found = held.files.setdefault(table, {})
         for key in data_files(store, table):
-            if columns[0] == _ID and not _may_hold(store, key, person.user_id):
-                continue
-            rows = count(store, key, which, columns)
-            if rows or (table == QUARANTINE and _tells(store, key, person)):
-                found[key] = rows
+            try:
+                if columns[0] == _ID and not _may_hold(store, key, person.user_id):
+                    continue
+                rows = count(store, key, which, columns)
+                if rows or (table == QUARANTINE and _tells(store, key, person)):
+                    found[key] = rows
+            except (pa.ArrowInvalid, FileNotFoundError):
+                # Half written by a run at work or killed, or gone since it was listed: no table names it.
+                if key in current:
+                    raise
     return held
 
 

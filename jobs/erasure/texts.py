@@ -28,11 +28,16 @@ def shards(store: Store, person: Person) -> list[str]:
 def _holds(store: Store, key: str, person: Person) -> bool:
     if not key.endswith(".parquet"):
         return person.word.search(_text(store.read(key))) is not None
-    for batch in batches(store, key):
-        for column in batch.columns:
-            if pa.types.is_string(column.type) and pc.any(person.has_id(column)).as_py():
-                return True
-    return False
+    try:
+        return any(
+            pa.types.is_string(column.type) and pc.any(person.has_id(column)).as_py()
+            for batch in batches(store, key)
+            for column in batch.columns
+        )
+    except pa.ArrowInvalid:
+        return True  # half written: a step that resumes makes it again
+    except FileNotFoundError:
+        return False
 
 
 def texts(store: Store, person: Person) -> list[str]:
@@ -54,7 +59,10 @@ def _changes(store: Store, person: Person) -> Iterator[tuple[str, bytes, bytes]]
     forms = [form.encode() for form in person.forms]
     for folder in _READ_AGAIN:
         for key in store.list(folder):
-            before = store.read(key)
+            try:
+                before = store.read(key)
+            except FileNotFoundError:
+                continue  # a run that begins anew has just removed it
             if any(form in before for form in forms):
                 yield key, before, _without(key, before, person)
 
