@@ -60,8 +60,9 @@ def maintain(
     store = Store.of(settings)
     catalog = LakeCatalog(settings, store)
     done = Maintained(dry_run)
+    expiring = {*catalog.pointers().values()} if dry_run else set()
     kept = _expire(catalog, settings.keep_runs, done)
-    for found in Sweep(catalog, kept, now, grace).leftovers(settings):
+    for found in Sweep(catalog, kept, now, grace, expiring).leftovers(settings):
         done.removed[found.kind] = {"files": len(found.entries), "bytes": found.size}
         if not dry_run:
             store.delete(e.key for e in found.entries)

@@ -8,7 +8,7 @@ name them.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -73,12 +73,21 @@ def expired(catalog: LakeCatalog, table: str, metadata: str, keep: dict[str, set
 
 
 class Sweep:
-    """One look at a lake. `now` and `grace` decide what is old; nothing is removed here."""
+    """One look at a lake. `now` and `grace` decide what is old; nothing is removed here.
+
+    `expiring`: metadata files whose snapshots are only to be expired: those that are not kept do not count.
+    """
 
     def __init__(
-        self, catalog: LakeCatalog, kept: Sequence[Published], now: datetime, grace: timedelta
+        self,
+        catalog: LakeCatalog,
+        kept: Sequence[Published],
+        now: datetime,
+        grace: timedelta,
+        expiring: Collection[str] = (),
     ) -> None:
         self.catalog, self.store, self.kept = catalog, catalog.store, kept
+        self.expiring = expiring
         self.before = now - grace
         self.now = now
 
@@ -103,7 +112,7 @@ class Sweep:
             found |= reach.of(metadata, every_snapshot=False)
         for metadata in self.catalog.pointers().values():
             # What is published while we look may list snapshots that are not kept: they stay till next time.
-            found |= reach.of(metadata)
+            found |= reach.of(metadata, every_snapshot=metadata not in self.expiring)
         return found
 
     def _pinned(self) -> set[str]:
