@@ -1,14 +1,15 @@
 """What of a lake is still named by something, and what is only left over.
 
-Kept are the newest publishes, everything that the tables' current metadata reaches, and what a run that began
-within the grace period pinned. Of the rest, files younger than the grace period stay: a night may be about to
-name them.
+Kept are the newest publishes, everything that the tables' current metadata reaches, and what metadata reaches
+that was written, or pinned by a run that began, within the grace period. Of the rest, files younger than the
+grace period stay: a night may be about to name them.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,6 +22,7 @@ from jobs.settings import Settings
 
 # Publishes that are no night's: they do not push one out of the window of kept ones.
 _OWN_KINDS = ("night", "rollback")
+_METADATA = ".metadata.json"
 
 
 @dataclass
@@ -94,7 +96,10 @@ class Sweep:
     def leftovers(self, settings: Settings) -> Iterator[Leftovers]:
         """What may go, kind by kind."""
         roots = self._reachable()
-        yield self._old("tables", "warehouse", lambda e: e.key not in roots)
+        tables = self._old("tables", "warehouse", lambda e: e.key not in roots)
+        # What names goes before what is named: a rollback finds a publish whole, or finds that it is gone.
+        tables.entries.sort(key=lambda e: not e.key.endswith(_METADATA))
+        yield tables
         named = self._landed()
         yield self._old("landing", "landing", lambda e: not _is_named(e.key, named))
         yield self._old("work", "work", lambda e: True)
@@ -113,6 +118,11 @@ class Sweep:
         for metadata in self.catalog.pointers().values():
             # What is published while we look may list snapshots that are not kept: they stay till next time.
             found |= reach.of(metadata, every_snapshot=metadata not in self.expiring)
+        for entry in self.store.entries("warehouse"):
+            if entry.key.endswith(_METADATA) and entry.modified >= self.before:
+                # Of a run that was refused or undone a part may be gone already.
+                with suppress(FileNotFoundError):
+                    found |= reach.of(self.store.location(entry.key), every_snapshot=False)
         return found
 
     def _pinned(self) -> set[str]:

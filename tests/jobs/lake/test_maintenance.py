@@ -14,7 +14,7 @@ import pytest
 from jobs.errors import BadInput
 from jobs.lake.publish import Publisher
 from jobs.lake.reach import Reach
-from jobs.lake.store import S3Store, Store
+from jobs.lake.store import LocalStore, S3Store, Store
 from jobs.lake_maintenance import Maintained, maintain
 from jobs.night import Night
 from jobs.settings import Settings
@@ -166,6 +166,44 @@ def test_a_run_at_work_keeps_what_it_pinned(nights: Settings) -> None:
     done = maintain(nights.model_copy(update={"keep_runs": 2}))
     assert done.removed["tables"]["files"] > 0
     assert rows(nights, night.pins) == wanted
+
+
+def test_killed_in_mid_sweep_a_publish_is_whole_or_refused(
+    nights: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Publisher(catalog_of(nights)).log()
+    before = {p.run_id: rows(nights, p.tables) for p in log}
+    wanted = later(nights, dry_run=True).files
+    delete = LocalStore.delete
+
+    def dying(self: LocalStore, keys: Any) -> None:
+        delete(self, [next(iter(keys))])
+        raise KeyboardInterrupt
+
+    for _ in range(wanted):
+        with monkeypatch.context() as patch:
+            patch.setattr(LocalStore, "delete", dying)
+            with pytest.raises(KeyboardInterrupt):
+                later(nights)
+        publisher = Publisher(catalog_of(nights))
+        for publish in log:
+            try:
+                publisher._require_kept(publish)
+            except BadInput:
+                continue
+            assert rows(nights, publish.tables) == before[publish.run_id]
+
+
+def test_a_publish_out_of_the_window_is_whole_while_it_is_young(nights: Settings) -> None:
+    """Its metadata is younger than the grace period, the data files that only it names are not."""
+    log = Publisher(catalog_of(nights)).log()
+    wanted = rows(nights, log[4].tables)
+    publish_run(nights, "2026-01-05", "again")
+    age(nights, [k for k in files(nights) if k.endswith(".parquet")], 10)
+    maintain(nights.model_copy(update={"keep_runs": 1}))
+    publisher = Publisher(catalog_of(nights))
+    assert publisher.rollback("r5").run_id == "r5"
+    assert rows(nights, publisher.catalog.pointers()) == wanted
 
 
 def test_a_staged_night_is_published_after_maintenance(nights: Settings) -> None:
