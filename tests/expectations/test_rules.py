@@ -222,6 +222,10 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("runs", "run_id_well_formed", {"run_id": BELL}),
     ("runs", "in_order", {"ended": NOON - timedelta(hours=1)}),
     ("runs", "outputs_json", {"outputs": "[]"}),
+    ("erasures", "user_hash_keyed", {"user_hash": "zoe"}),
+    ("erasures", "user_hash_keyed", {"user_hash": None}),
+    ("erasures", "counts_not_negative", {"files_removed": -1}),
+    ("erasures", "tables_json", {"tables": "[]"}),
 ]
 
 # Rows that are unusual and right.
@@ -232,6 +236,7 @@ FINE: list[tuple[str, dict[str, Any]]] = [
     ("events_clean", {"list_ds": None, "list_rank": None}),
     ("events_clean", {"list_ds": DS}),
     ("recommendations", {"experiment": None}),
+    ("intake", {"forgotten": None}),
     ("experiments", {"lift": None, "lift_low": None, "lift_high": None, "p_value": None}),
     ("experiments", {"users": None, "mean": None, "lift": None, "p_value": None, "status": "warning"}),
     ("products", {"title_en": None}),
