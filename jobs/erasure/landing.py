@@ -99,7 +99,7 @@ def _look_at(
 
 def _doomed(batch: pa.RecordBatch, person: Person, suspects: Set[str]) -> pa.Array:
     """Rows with the shopper's id; and rows with nobody's that name the shopper: unreadable ones, suspects."""
-    nothing = pa.array([False] * batch.num_rows)
+    nothing = pa.array([False] * batch.num_rows, pa.bool_())
     theirs, nobodys = nothing, pc.invert(nothing)
     if "user_id" in batch.schema.names:
         theirs = person.has_id(batch.column("user_id"))
@@ -119,7 +119,7 @@ def _told(batch: pa.RecordBatch, person: Person) -> pa.Array:
     Of another's row a short number says nothing; a product needs its raw row for nothing but a refusal.
     """
     if "user_id" in batch.schema.names and not person.telling:
-        return pa.array([False] * batch.num_rows)
+        return pa.array([False] * batch.num_rows, pa.bool_())
     return person.named_in(batch.column("raw"))
 
 

@@ -67,7 +67,7 @@ class Person:
 
     def may_stand_in(self, column: pa.Array) -> pa.Array:
         """A quick look: true where the id may stand in a text; never null."""
-        found = pa.array([False] * len(column))
+        found = pa.array([False] * len(column), pa.bool_())
         for form in self.forms:
             found = pc.or_(found, pc.fill_null(pc.match_substring(column, form), False))
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from datetime import date
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from jobs import publish as publish_step
+from jobs.erasure.person import SCRUBBED
 from jobs.errors import BadInput, GateFailed
 from jobs.forget_user import forget_user
 from jobs.intake.landing import parts, row_counts
@@ -169,6 +171,29 @@ def test_a_night_that_publishes_in_between_is_cleaned_as_well(
     assert ZOE not in str(all_rows(shop))
 
 
+def test_refused_rows_are_found_without_the_landing(shop: Shop) -> None:
+    """Somebody has emptied the landing: what was refused still tells whose it is."""
+    shutil.rmtree(shop.lake / "landing")
+    before = all_rows(shop)
+    done = forget_user(shop.settings, ZOE)
+    assert done.tables["quarantine"] == 3
+    assert all_rows(shop) == without(before, ZOE)
+    assert places(shop.lake, ZOE) == set()
+
+
+def test_a_refused_product_of_her_raw_row_stays_without_its_text(shop: Shop) -> None:
+    """One raw row is an event and a product; the file, and so a batch of it, holds nobody else."""
+    shop.deliver("2026-01-04", {"e4.csv": HEAD + f"20,{ZOE},,2026-01-04 12:00:00,2,1\n"})
+    shop.night("2026-01-04", "n4")
+    entities = [r["entity"] for r in shop.rows("quarantine") if r["ds"] == date(2026, 1, 4)]
+    assert sorted(entities) == ["events", "products"]
+    forget_user(shop.settings, ZOE)
+    (left,) = (r for r in shop.rows("quarantine") if r["ds"] == date(2026, 1, 4))
+    assert (left["entity"], left["raw"]) == ("products", SCRUBBED)
+    assert places(shop.lake, ZOE) == set()
+    assert conserved(shop)
+
+
 class Killed(BaseException):
     """No handler of ordinary errors sees it, as none sees a kill."""
 
@@ -224,6 +249,27 @@ def test_killed_at_some_points_it_ends_what_it_began(shop: Shop) -> None:
     for number in (0, 1, 2, 3, 9, 20, 40, 80):
         shop.restore(copy)
         killed_and_finished(shop, number, expected)
+
+
+def test_killed_among_the_last_manifests_it_still_knows_them(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No data file holds her any more, but manifests do, in their bounds: only the list says so."""
+    delete = LocalStore.delete
+
+    def dying(self: LocalStore, keys: Any) -> None:
+        for key in keys:
+            if key.startswith("warehouse/users/metadata"):
+                raise Killed
+            delete(self, [key])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalStore, "delete", dying)
+        with pytest.raises(Killed):
+            forget_user(shop.settings, ZOE)
+    assert any(p.startswith("warehouse/users/metadata") for p in places(shop.lake, ZOE))
+    forget_user(shop.settings, ZOE)
+    assert places(shop.lake, ZOE) == set()
 
 
 @pytest.mark.slow
