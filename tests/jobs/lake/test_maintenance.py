@@ -144,7 +144,7 @@ def test_what_is_younger_than_the_grace_period_stays_and_what_is_older_goes(
     age(nights, leftovers, 2.9)
     maintain(nights)
     assert all(Path(nights.lake, k).exists() for k in leftovers)
-    age(nights, leftovers, 3.1)
+    age(nights, [*leftovers, "landing/s/events/b-1/part.parquet", "landing/s/_batches/b.json"], 3.1)
     done = maintain(nights)
     assert [k for k in leftovers if Path(nights.lake, k).exists()] == []
     assert {k: v["files"] for k, v in done.removed.items()} == {
@@ -173,7 +173,7 @@ def test_killed_in_mid_sweep_a_publish_is_whole_or_refused(
 ) -> None:
     log = Publisher(catalog_of(nights)).log()
     before = {p.run_id: rows(nights, p.tables) for p in log}
-    wanted = later(nights, dry_run=True).files
+    wanted = later(nights, dry_run=True, keep_runs=1).files
     delete = LocalStore.delete
 
     def dying(self: LocalStore, keys: Any) -> None:
@@ -184,7 +184,7 @@ def test_killed_in_mid_sweep_a_publish_is_whole_or_refused(
         with monkeypatch.context() as patch:
             patch.setattr(LocalStore, "delete", dying)
             with pytest.raises(KeyboardInterrupt):
-                later(nights)
+                later(nights, keep_runs=1)
         publisher = Publisher(catalog_of(nights))
         for publish in log:
             try:
@@ -199,7 +199,7 @@ def test_a_publish_out_of_the_window_is_whole_while_it_is_young(nights: Settings
     log = Publisher(catalog_of(nights)).log()
     wanted = rows(nights, log[4].tables)
     publish_run(nights, "2026-01-05", "again")
-    age(nights, [k for k in files(nights) if k.endswith(".parquet")], 10)
+    age(nights, [k for k in files(nights) if k.endswith((".parquet", "run.json"))], 10)
     maintain(nights.model_copy(update={"keep_runs": 1}))
     publisher = Publisher(catalog_of(nights))
     assert publisher.rollback("r5").run_id == "r5"
