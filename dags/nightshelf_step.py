@@ -1,4 +1,4 @@
-"""The one operator of the night: a step as its own process, its exit code as Airflow's decision."""
+"""The operators: a step, or a command of care, as its own process, its exit code as Airflow's decision."""
 
 from __future__ import annotations
 
@@ -60,12 +60,16 @@ class StepOperator(BaseOperator):
         command = [*COMMAND, self.step, "--ds", resolve_ds(context), "--run-id", run_id]
         for name in self.options:
             if params.get(name) is not None:
-                command += [f"--{name.replace('_', '-')}", str(params[name])]
+                command += [_option(name), str(params[name])]
+        return command
+
+    def shown(self, command: list[str]) -> list[str]:
+        """The command as the log shows it."""
         return command
 
     def execute(self, context: Any) -> dict[str, Any]:
         command = self.command(context)
-        log.info("running %s", shlex.join(command))
+        log.info("running %s", shlex.join(self.shown(command)))
         # A session of its own, so that a timeout or a kill from the page also ends Spark's JVM.
         self._process = subprocess.Popen(
             command,
@@ -100,6 +104,41 @@ class StepOperator(BaseOperator):
                 process.wait(timeout=20)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+class CareOperator(StepOperator):
+    """Runs a command of care, `nightshelf <step> --json`, which belongs to no date and no run.
+
+    `flags` names params that are true or false. `private` maps an option to the param that gives it: it is
+    handed over as one argument and never shown.
+    """
+
+    ui_color = "#f3ece0"
+
+    def __init__(
+        self, *, flags: Sequence[str] = (), private: dict[str, str] | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.flags = list(flags)
+        self.private = dict(private or {})
+
+    def command(self, context: dict[str, Any]) -> list[str]:
+        params = context["params"]
+        command = [*COMMAND, self.step, "--json"]
+        command += [_option(name) for name in self.flags if params.get(name)]
+        for name in self.options:
+            if params.get(name) is not None:
+                command += [_option(name), str(params[name])]
+        # With '=', so that a value which begins with '-' is no option.
+        return command + [f"{_option(name)}={params[param]}" for name, param in self.private.items()]
+
+    def shown(self, command: list[str]) -> list[str]:
+        hidden = tuple(f"{_option(name)}=" for name in self.private)
+        return [word.split("=", 1)[0] + "=…" if word.startswith(hidden) else word for word in command]
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def say_failed(context: Any) -> None:

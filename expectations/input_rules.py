@@ -159,9 +159,10 @@ INTAKE = (
     *counts("rows_in good quarantined duplicates late"),
     *rule(
         "conservation",
-        "rows_in = good + quarantined + duplicates",
-        "rows_in good quarantined duplicates",
-        "every row that came in was kept, refused or dropped as a duplicate",
+        # Days from before anybody could be forgotten have no such count.
+        "rows_in = good + quarantined + duplicates + coalesce(forgotten, 0L)",
+        "rows_in good quarantined duplicates forgotten",
+        "every row that came in was kept, refused, dropped as a duplicate, or is of a forgotten shopper",
     ),
     *within("late", "good"),
 )

@@ -311,3 +311,9 @@ RUNS = (
     *rule("in_order", "started <= ended", "started ended", "a run ends after it starts"),
     *json_object("outputs"),
 )
+
+ERASURES = (
+    *rule("user_hash_keyed", r"user_hash RLIKE '^[0-9a-f]{64}\\z'", "user_hash", "a keyed hash, never an id"),
+    *counts("rows_removed files_rewritten files_removed"),
+    *json_object("tables"),
+)

@@ -41,4 +41,5 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "models": outputs.MODELS,
     "quality_metrics": outputs.QUALITY_METRICS,
     "runs": outputs.RUNS,
+    "erasures": outputs.ERASURES,
 }

@@ -11,13 +11,13 @@ from expectations.suites import Checked, Checks
 from jobs import quality
 from jobs.cli import main
 from jobs.errors import GateFailed
-from jobs.lake.registry import BY_NAME, TABLES
+from jobs.lake.registry import BY_NAME, NIGHTLY
 from jobs.night import Night
 from jobs.quality import Measure
 from jobs.spark import spark
 
 # `publish` stages its own tables after the audit, and checks them itself.
-AUDITED = tuple(t.name for t in TABLES if t.job not in ("publish", "audit"))
+AUDITED = tuple(t.name for t in NIGHTLY if t.job not in ("publish", "audit"))
 
 COPY = "product_descriptions"
 

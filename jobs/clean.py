@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -19,7 +20,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.cli import main
-from jobs.intake.landing import Part, landed, parts, row_counts
+from jobs.intake.forgotten import scrubbed, theirs
+from jobs.intake.landing import Part, forgotten_counts, landed, parts, row_counts
 from jobs.intake.mapping import ENTITIES, EntityName
 from jobs.intake.split import (
     GOOD,
@@ -35,6 +37,7 @@ from jobs.intake.split import (
     split_versions,
 )
 from jobs.lake.catalog import between
+from jobs.lake.forgotten import Forgotten, load
 from jobs.lake.registry import BY_NAME
 from jobs.night import Night
 from jobs.spark import read, spark, stage
@@ -48,13 +51,14 @@ def run(night: Night) -> dict[str, Any]:
     horizon = max([night.ds, *night.partitions("events_clean")])
     arrived = row_counts(found, horizon)
     days = days_to_rebuild(night.ds, arrived, recorded(night))
-    frames = split(night, found, days, horizon)
+    known = load(night.store)
+    frames, left_out = split(night, found, days, horizon, known)
     for frame in frames.values():
         frame.persist(StorageLevel.MEMORY_AND_DISK)
     try:
         in_days = F.col("ds").isin(days)
         rows = outcomes(frames).where(in_days)
-        went = counts(rows)
+        went = with_forgotten(counts(rows), left_out + forgotten_counts(found, horizon), days)
         conserve(days, arrived, went)
         rules = broken_rules(rows)
         good = frames["events"].where(in_days & (F.col("state") == GOOD))
@@ -63,7 +67,10 @@ def run(night: Night) -> dict[str, Any]:
         users = as_of("users", frames["users"], night.ds)
         everyone = known_users(users, read(night, "events_clean", date.min, night.ds), night.ds)
         stage(night, "users", everyone)
-        stage(night, "quarantine", quarantine(rows), days)
+        refused = quarantine(rows)
+        if known.hashes:
+            refused = refused.withColumn("raw", scrubbed(F.col("entity"), known))
+        stage(night, "quarantine", refused, days)
     finally:
         for frame in frames.values():
             frame.unpersist()
@@ -95,23 +102,43 @@ def days_to_rebuild(ds: date, arrived: Counter[Key], known: Counter[Key]) -> lis
 
 
 def split(
-    night: Night, found: Sequence[Part], days: Sequence[date], horizon: date
-) -> dict[EntityName, DataFrame]:
-    """Each entity's rows with their state: events around the rebuilt days, products and users of all days."""
+    night: Night, found: Sequence[Part], days: Sequence[date], horizon: date, known: Forgotten
+) -> tuple[dict[EntityName, DataFrame], Counter[Key]]:
+    """Each entity's rows with their state: events around the rebuilt days, products and users of all days;
+    and how many landed rows of the rebuilt days are left out, as their shoppers are to be forgotten.
+    """
     session = spark(night.settings)
     lookback = night.settings.lookback_days
-    wanted = neighbours(days, lookback)
-    frames = {
-        "events": split_events(landed(session, night.store, found, "events", wanted, horizon), lookback)
-    }
-    for entity in ENTITIES[1:]:
-        past = {day for part in found if part.entity == entity for day, _ in part.days if day <= night.ds}
-        frames[entity] = split_versions(entity, landed(session, night.store, found, entity, past, horizon))
-    return {entity: frames[entity] for entity in ENTITIES}
+    frames: dict[EntityName, DataFrame] = {}
+    left_out: Counter[Key] = Counter()
+    for entity in ENTITIES:
+        wanted = {day for part in found if part.entity == entity for day, _ in part.days if day <= night.ds}
+        if entity == "events":
+            wanted = neighbours(days, lookback)
+        rows = landed(session, night.store, found, entity, wanted, horizon)
+        if known.hashes:
+            # Landing leaves them out, and erasure takes them out: this is for a landing restored by hand.
+            doomed = theirs(entity, known)
+            gone = rows.where(doomed & F.col("ds").isin(days)).groupBy("source", "ds")
+            for row in gone.agg(F.sum("copies").alias("n")).collect():
+                left_out[row["source"], entity, row["ds"]] += row["n"]
+            rows = rows.where(~doomed)
+        frames[entity] = split_events(rows, lookback) if entity == "events" else split_versions(entity, rows)
+    return frames, left_out
+
+
+def with_forgotten(went: Sequence[Count], left_out: Counter[Key], days: Sequence[date]) -> list[Count]:
+    """The counts with what was left out of the rebuilt days, also where nothing else is left."""
+    found = {(c.source, c.entity, c.ds): c for c in went}
+    for key, rows in left_out.items():
+        if rows and key[2] in set(days):
+            one = found.get(key) or Count(*key, good=0, quarantined=0, duplicates=0, late=0)
+            found[key] = replace(one, forgotten=rows)
+    return [found[key] for key in sorted(found)]
 
 
 def conserve(days: Sequence[date], arrived: Counter[Key], went: Sequence[Count]) -> None:
-    """Rows in = good + quarantined + duplicates, per source, entity and rebuilt day; else it is a bug."""
+    """Rows in = good + quarantined + duplicates + forgotten, per source, entity and rebuilt day."""
     out = Counter({(c.source, c.entity, c.ds): c.rows for c in went})
     wanted = set(days)
     for key in sorted({*arrived, *out}):
@@ -131,6 +158,7 @@ def intake_rows(went: Sequence[Count]) -> pa.Table:
             "quarantined": c.quarantined,
             "duplicates": c.duplicates,
             "late": c.late,
+            "forgotten": c.forgotten,
             "ds": c.ds,
         }
         for c in went
@@ -147,6 +175,9 @@ def summarise(
         for name in ("rows", "good", "quarantined", "duplicates", "late")
     }
     totals["rows_in"] = totals.pop("rows")
+    left_out = sum(c.forgotten for c in went)
+    if left_out:
+        totals["forgotten"] = left_out
     by_source: dict[str, Counter[str]] = {}
     for c in went:
         counted = by_source.setdefault(f"{c.source}/{c.entity}", Counter())

@@ -278,6 +278,37 @@ def rollback(
 
 
 @app.command(rich_help_panel="Care")
+def forget(
+    user: Annotated[str, typer.Option("--user", help="The shopper's id, as in the table 'users'.")],
+    as_json: Json = False,
+) -> None:
+    """Forget a shopper: remove every byte of theirs from the lake, and let no later night bring them back."""
+    from jobs.forget_user import forget_user, show
+    from jobs.settings import settings
+
+    show(forget_user(settings(), user), as_json)
+
+
+@app.command(rich_help_panel="Care")
+def maintain(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go; remove nothing.")] = False,
+    grace_days: Annotated[
+        float | None,
+        typer.Option("--grace-days", help="Leave alone what is younger. Default: as set, else 3."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Allow less than a day: nothing may be running.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Expire old snapshots, and remove what no kept publish, landing or model names any more."""
+    from jobs import lake_maintenance
+    from jobs.settings import settings
+
+    lake_maintenance.show(lake_maintenance.maintain(settings(), dry_run, grace_days, force), as_json)
+
+
+@app.command(rich_help_panel="Care")
 def doctor(as_json: Json = False) -> None:
     """Check Java, memory, disk, store and catalog, and say what to do."""
     from jobs.doctor import examine

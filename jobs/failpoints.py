@@ -33,7 +33,7 @@ _BARRIER_SECONDS = 600.0
 _MODELS = ("recommender", "writer")
 _SHARDED = ("product_descriptions", "recommendations", "similar_items")
 # Of the files that a night writes, by the first part of their key.
-_FOLDERS = ("current.json", "landing", "models", "runs", "warehouse", "work")
+_FOLDERS = ("current.json", "forgotten", "landing", "models", "reviews", "runs", "warehouse", "work")
 _PREFIXED = ("before_write", "mid_write")
 
 

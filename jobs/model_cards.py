@@ -16,11 +16,16 @@ _NAME = "card.json"
 COLD_EVERY_DAYS = 7
 
 
-def may_go_on(incumbent: dict[str, Any] | None, ds: date, code: str) -> bool:
-    """Whether training of the date `ds` by `code` may start from the weights of the model in service."""
+def may_go_on(incumbent: dict[str, Any] | None, ds: date, code: str, without: str = "") -> bool:
+    """Whether training of the date `ds` by `code` may start from the weights of the model in service.
+
+    `without`: the mark of the shoppers whose events may be in no model (`jobs.lake.forgotten.learnt_mark`);
+    weights from before one of them was forgotten are left behind.
+    """
     if incumbent is None or ds.toordinal() % COLD_EVERY_DAYS == 0:
         return False
-    return bool(json.loads(incumbent["trained_on"] or "{}").get("code") == code)
+    trained_on = json.loads(incumbent["trained_on"] or "{}")
+    return bool(trained_on.get("code") == code and trained_on.get("without", "") == without)
 
 
 def read_card(store: Store, location: str) -> dict[str, Any] | None:

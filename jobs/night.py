@@ -16,6 +16,7 @@ import pyarrow.dataset as pads
 
 from jobs.errors import BadInput
 from jobs.lake.catalog import LakeCatalog, between, partition_value
+from jobs.lake.publish import Publisher
 from jobs.lake.registry import BY_NAME
 from jobs.lake.staging import Staging
 from jobs.lake.store import Store
@@ -67,10 +68,13 @@ class Night:
         self.store.delete(
             k for part in ("staged", "steps", "notes", "models") for k in self.store.list(self.key(part))
         )
+        # Read before the pointers: what is forgotten in between is then taken for later than the pins.
+        sequence = Publisher(self.catalog).sequence()
         self._record = {
             "run_id": self.run_id,
             "ds": self.ds.isoformat(),
             "options": asdict(self._given or Options()),
+            "sequence": sequence,
             "pins": self.catalog.pointers(),
             # A verdict that is imported while the run goes on counts for the next one.
             "reviews": self.store.list(REVIEWS),
@@ -100,6 +104,11 @@ class Night:
     def pins(self) -> dict[str, str]:
         pins: dict[str, str] = self.record["pins"]
         return pins
+
+    @property
+    def sequence(self) -> int:
+        """The number of the newest publish when the run was pinned; 0 for a run from before it was kept."""
+        return int(self.record.get("sequence", 0))
 
     # -- reading ------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 from typing import Any
@@ -12,8 +13,9 @@ import pyarrow as pa
 
 from jobs.cli import main
 from jobs.errors import GateFailed
-from jobs.lake.publish import Publisher
-from jobs.lake.registry import BY_NAME, TABLES
+from jobs.lake.publish import Outdated, Publisher
+from jobs.lake.reach import Reach
+from jobs.lake.registry import BY_NAME, NIGHTLY
 from jobs.night import Night
 from jobs.runner import step_records
 
@@ -29,7 +31,7 @@ _LIBRARIES = (
 
 
 def run(night: Night) -> dict[str, Any]:
-    missing = [t.name for t in TABLES if t.job != "publish" and not night.is_staged(t.name)]
+    missing = [t.name for t in NIGHTLY if t.job != "publish" and not night.is_staged(t.name)]
     if missing:
         raise GateFailed(f"not staged in this run, so nothing is published: {', '.join(missing)}")
     publisher = Publisher(night.catalog)
@@ -40,9 +42,27 @@ def run(night: Night) -> dict[str, Any]:
         night.stage("runs", _runs(night), partitions=[night.run_id])
         for table in ("models", "runs"):
             night.mark_audited(table)
-        done = publisher.publish(night.staging, night.ds.isoformat())
+        try:
+            done = publisher.publish(night.staging, night.ds.isoformat(), night.sequence)
+        except Outdated:
+            discard(night)
+            raise
     rows = {r.table: r.rows for r in night.staging.records()}
     return {"sequence": done.seq, "rows": rows, "tables": done.tables}
+
+
+def discard(night: Night) -> None:
+    """Remove what a run wrote that may never be published: it may hold a shopper who was forgotten since."""
+    reach = Reach(night.catalog)
+    staged: set[str] = set()
+    for record in night.staging.records():
+        staged |= {night.store.key_of(file) for file in record.files}
+        # The erasure may have removed the staged metadata itself.
+        with suppress(FileNotFoundError):
+            staged |= reach.of(record.metadata)
+    for metadata in night.catalog.pointers().values():
+        staged -= reach.of(metadata)
+    night.store.delete([*sorted(staged), *night.store.list(night.work(""))])
 
 
 def _models(night: Night) -> pa.Table:

@@ -147,6 +147,13 @@ class Settings(BaseSettings):
     )
     writer_preset: str = Field(default="", description="folder of a keras-hub preset, the adapters' base")
 
+    keep_runs: int = Field(default=14, ge=1, description="published nights that a rollback can go back to")
+    keep_days: int = Field(default=90, ge=1, description="days for which reports of other runs are kept")
+    keep_models: int = Field(default=10, ge=1, description="newest versions of each model that are kept")
+    grace_days: float = Field(
+        default=3, ge=0, description="unreachable files younger than this stay: longer than the longest run"
+    )
+
     @field_validator("lake")
     @classmethod
     def _absolute(cls, value: str) -> str:

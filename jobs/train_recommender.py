@@ -14,6 +14,7 @@ from typing import Any
 from jobs import recommender_files as files
 from jobs.cli import main
 from jobs.evaluation_note import evaluation, without_small
+from jobs.lake.forgotten import learnt_mark
 from jobs.model_cards import may_go_on, read_card, write_card
 from jobs.night import Night
 from jobs.off_policy import estimate
@@ -38,7 +39,8 @@ def run(night: Night) -> dict[str, Any]:
         night.note(MODEL, {"trained": False, "version": serving["version"], "why": sentence})
         return {"trained": False, "in_service": serving["version"], "why": sentence}
     shop = load(night)
-    warm = night.options.retrain == "auto" and may_go_on(incumbent, night.ds, files.code_hash())
+    without = learnt_mark(night.store)
+    warm = night.options.retrain == "auto" and may_go_on(incumbent, night.ds, files.code_hash(), without)
     version = version_of(night, shop, incumbent if warm else None)
     card = None if night.options.retrain == "always" else read_card(night.store, files.location(version))
     # A verdict holds against the incumbent of that moment only.
@@ -182,6 +184,8 @@ def _trained_on(night: Night, shop: Shop, start: dict[str, Any] | None) -> dict[
         "products": int(shop.listed.sum()),
         "code": files.code_hash(),
         "start": _name(start),
+        # Empty where nobody was ever forgotten.
+        "without": learnt_mark(night.store),
     }
 
 

@@ -13,11 +13,13 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.errors import BadInput
+from jobs.errors import BadInput, Transient
 from jobs.intake.files import RawFile
+from jobs.intake.forgotten import scrubbed, theirs
 from jobs.intake.mapped import LANDING, Arrival, distinct_versions, landed_rows, sentence, values_of
 from jobs.intake.mapping import Entity, EntityName, Mapping, nearest
 from jobs.intake.raw import FILE, UNREADABLE, read_raw, reading
+from jobs.lake.forgotten import load
 from jobs.lake.store import Store
 from jobs.settings import Settings
 from jobs.spark import path
@@ -74,6 +76,7 @@ class Batch:
         self.arrived = arrived
         self.identities = identities
         self.attempt = uuid.uuid4().hex[:8]
+        self.forgotten = load(store)
         self._folders: list[str] = []
 
     def write(self, fingerprint: str, remapped: tuple[str, ...]) -> list[Landed]:
@@ -106,6 +109,11 @@ class Batch:
         }
         key = f"landing/{self.mapping.source}/_batches/{name}.json"
         self.store.write(key, json.dumps(manifest, sort_keys=True).encode())
+        if load(self.store) != self.forgotten:
+            # An erasure that began meanwhile may have looked through the landing before this batch was there.
+            self.store.delete([key])
+            self._forget()
+            raise Transient("a shopper was forgotten while files were landed; nothing was landed: try again")
 
     def _raw(self, entity: EntityName) -> DataFrame:
         """The entity's raw rows; an unreadable one belongs to the first section that reads its file."""
@@ -152,6 +160,7 @@ class Batch:
         fallback = self._fallback(entity, rows)
         if fallback is not None:
             rows = rows.withColumns({c: F.coalesce(c, F.lit(fallback)) for c in ("ds", "arrived")})
+        rows, gone = self._left_out(entity, rows)
         if entity != "events":
             rows = distinct_versions(entity, rows)
         folder = f"landing/{self.mapping.source}/{entity}/{batch}-{self.attempt}"
@@ -169,7 +178,18 @@ class Batch:
             .orderBy("ds", "arrived")
             .collect()
         )
-        return {"folder": folder, "days": [[str(r["ds"]), str(r["arrived"]), r["n"]] for r in counted]}
+        body = {"folder": folder, "days": [[str(r["ds"]), str(r["arrived"]), r["n"]] for r in counted]}
+        return body | ({"forgotten": gone} if gone else {})
+
+    def _left_out(self, entity: EntityName, rows: DataFrame) -> tuple[DataFrame, list[list[Any]]]:
+        """The rows without those of forgotten shoppers, and how many these were per day and arrival."""
+        if not self.forgotten.hashes:
+            return rows, []
+        doomed = theirs(entity, self.forgotten)
+        counted = rows.where(doomed).groupBy("ds", "arrived").count().orderBy("ds", "arrived").collect()
+        gone = [[str(r["ds"]), str(r["arrived"]), r["count"]] for r in counted]
+        kept = rows.where(~doomed).withColumn("raw", scrubbed(F.lit(entity), self.forgotten))
+        return kept, gone
 
     def _fallback(self, entity: EntityName, rows: DataFrame) -> date | None:
         """The day of rows without one: the latest day of the batch. None where every row has its day."""

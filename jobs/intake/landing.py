@@ -12,7 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -34,12 +34,16 @@ _READERS = 16
 
 @dataclass(frozen=True)
 class Part:
-    """The rows of one entity in one batch: where they lie, and how many per (day, arrival)."""
+    """The rows of one entity in one batch: where they lie, and how many per (day, arrival).
+
+    `forgotten`: as many more came, but are left out, for their shoppers are to be forgotten.
+    """
 
     source: str
     entity: EntityName
     folder: str
     days: dict[tuple[date, date], int]
+    forgotten: dict[tuple[date, date], int] = field(default_factory=dict)
 
 
 # -- reading ------------------------------------------------------------------
@@ -59,18 +63,34 @@ def parts(store: Store) -> list[Part]:
     found = []
     for batch in manifests(store):
         for entity, body in sorted(batch["entities"].items()):
-            days = {(date.fromisoformat(d), date.fromisoformat(a)): n for d, a, n in body["days"]}
-            found.append(Part(batch["source"], entity, body["folder"], days))
+            days, gone = _counted(body["days"]), _counted(body.get("forgotten", []))
+            found.append(Part(batch["source"], entity, body["folder"], days, gone))
     return found
 
 
+def _counted(rows: list[list[Any]]) -> dict[tuple[date, date], int]:
+    return {(date.fromisoformat(d), date.fromisoformat(a)): n for d, a, n in rows}
+
+
 def row_counts(found: Sequence[Part], horizon: date) -> Counter[tuple[str, EntityName, date]]:
-    """Rows that had arrived by the horizon, per source, entity and day."""
+    """Rows that had arrived by the horizon, per source, entity and day; those left out are counted too."""
+    return _sums(found, horizon, ("days", "forgotten"))
+
+
+def forgotten_counts(found: Sequence[Part], horizon: date) -> Counter[tuple[str, EntityName, date]]:
+    """As `row_counts`, of the rows that the landing left out."""
+    return _sums(found, horizon, ("forgotten",))
+
+
+def _sums(
+    found: Sequence[Part], horizon: date, which: Sequence[str]
+) -> Counter[tuple[str, EntityName, date]]:
     counts: Counter[tuple[str, EntityName, date]] = Counter()
     for part in found:
-        for (day, arrived), rows in part.days.items():
-            if arrived <= horizon:
-                counts[part.source, part.entity, day] += rows
+        for name in which:
+            for (day, arrived), rows in getattr(part, name).items():
+                if arrived <= horizon:
+                    counts[part.source, part.entity, day] += rows
     return counts
 
 

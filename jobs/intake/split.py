@@ -21,7 +21,7 @@ _KEY = {"products": "product_id", "users": "user_id"}
 
 @dataclass(frozen=True)
 class Count:
-    """Where the rows of one source, entity and day went."""
+    """Where the rows of one source, entity and day went; `forgotten`: left out, as their shopper asked."""
 
     source: str
     entity: EntityName
@@ -30,10 +30,11 @@ class Count:
     quarantined: int
     duplicates: int
     late: int
+    forgotten: int = 0
 
     @property
     def rows(self) -> int:
-        return self.good + self.quarantined + self.duplicates
+        return self.good + self.quarantined + self.duplicates + self.forgotten
 
 
 def neighbours(days: Collection[date], lookback_days: int) -> set[date]:

@@ -10,7 +10,7 @@ stay in this file; `tests/jobs/lake/test_catalog.py` holds their contract.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -59,6 +59,8 @@ class StagingCatalog(SqlCatalog):  # type: ignore[misc]
     def __init__(self, name: str, **properties: str) -> None:
         super().__init__(name, **properties)
         self.swaps: dict[str, Swap] = {}
+        # Whether what is staged names the metadata files that came before it.
+        self.keeps_log = True
 
     def commit_table(
         self, table: IcebergTable, requirements: tuple[Any, ...], updates: tuple[Any, ...]
@@ -67,6 +69,8 @@ class StagingCatalog(SqlCatalog):  # type: ignore[misc]
         identifier = table.name()
         current = None if isinstance(table, StagedTable) else table
         staged = self._update_and_stage_table(current, identifier, requirements, updates)
+        if not self.keeps_log:
+            staged.metadata.metadata_log.clear()
         self._write_metadata(staged.metadata, staged.io, staged.metadata_location)
         name = Catalog.table_name_from(identifier)
         self.swaps[name] = Swap(
@@ -159,6 +163,38 @@ class LakeCatalog:
                 transaction.add_files(paths, snapshot_properties=snapshot, check_duplicate_files=False)
             transaction.set_properties({RUN_PROPERTY: run_id})
         return catalog.swaps.pop(table.name)
+
+    def restart(self, name: str, base: str, files: Sequence[str], run_id: str) -> Swap:
+        """Stage metadata in which the table holds exactly `files` and has no past: one snapshot.
+
+        Schema, ids, properties and the table's identity stay as they are in `base`.
+        """
+        old = self.open(base)
+        nothing: dict[str, Any] = {"snapshots": [], "snapshot_log": [], "metadata_log": [], "refs": {}}
+        nothing |= {"current_snapshot_id": None, "statistics": [], "partition_statistics": []}
+        catalog = self.iceberg
+        empty = IcebergTable((NAME, name), old.metadata.model_copy(update=nothing), base, old.io, catalog)
+        catalog.keeps_log = False
+        try:
+            with empty.transaction() as transaction:
+                if files:
+                    run = {RUN_PROPERTY: run_id}
+                    transaction.add_files(list(files), snapshot_properties=run, check_duplicate_files=False)
+                transaction.set_properties({RUN_PROPERTY: run_id})
+        finally:
+            catalog.keeps_log = True
+        return catalog.swaps.pop(name)
+
+    def expire(self, name: str, keep: Collection[int]) -> Swap | None:
+        """Stage metadata without the snapshots that are neither current nor in `keep`; None without such."""
+        table = self.iceberg.load_table((NAME, name))
+        current = table.current_snapshot()
+        kept = {*keep, current.snapshot_id} if current else {*keep}
+        old = [s.snapshot_id for s in table.snapshots() if s.snapshot_id not in kept]
+        if not old:
+            return None
+        table.maintenance.expire_snapshots().by_ids(old).commit()
+        return self.iceberg.swaps.pop(name)
 
     @staticmethod
     def _planned(transaction: Transaction, row_filter: BooleanExpression) -> Iterable[Any]:

@@ -19,6 +19,7 @@ from jobs.causes import catalog_away
 from jobs.errors import BadInput, GateFailed, Transient
 from jobs.failpoints import failpoint
 from jobs.lake.catalog import NAME, LakeCatalog
+from jobs.lake.registry import NIGHTLY, TABLES
 from jobs.lake.staging import Staged, Staging
 
 CURRENT = "current.json"
@@ -46,8 +47,19 @@ _publishes = sa.Table(
 )
 
 
+# Kinds of publishes. A rollback may not go to before a `FORGET`, nor may a night that was pinned before it
+# be published after it: either would bring a forgotten shopper back.
+FORGET = "forget"
+# Tables that no night stages: they stay as they are when a night, or a rollback, is published.
+_LASTING = tuple(t.name for t in TABLES if t not in NIGHTLY)
+
+
 class _Conflict(Exception):
     """Another publish moved a pointer since this one was staged."""
+
+
+class Outdated(GateFailed):
+    """What was staged may hold a shopper who was forgotten since the run was pinned."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +99,16 @@ class Publisher:
             rows = connection.execute(sa.select(_publishes).order_by(_publishes.c.seq))
             return [Published(r.seq, r.run_id, r.ds, r.kind, json.loads(r.tables)) for r in rows]
 
-    def publish(self, staging: Staging, ds: str) -> Published:
+    def sequence(self) -> int:
+        """The number of the newest publish; 0 before the first."""
+        with self.engine.connect() as connection:
+            return int(connection.execute(sa.select(_head.c.seq)).scalar_one())
+
+    def publish(self, staging: Staging, ds: str, pinned: int | None = None) -> Published:
         """Make everything that `staging` holds visible; safe to call again.
 
-        Raises `GateFailed` when a table lacks an audit of exactly its staged
+        `pinned`: the newest publish when the run was pinned. Raises `Outdated`
+        when a shopper was forgotten since, `GateFailed` when a table lacks an audit of exactly its staged
         metadata, `Transient` when other publishes keep winning.
         """
         records = staging.records()
@@ -98,10 +116,13 @@ class Publisher:
             try:
                 done = self._already(staging.run_id, records)
                 if done is None:
+                    with self.engine.connect() as connection:
+                        # Before the rebase: files that an erasure has removed cannot be staged again.
+                        self._refuse_outdated(connection, staging.run_id, ds, pinned)
                     records = self._rebased(staging, records)
                     _require_audit(records)
                     failpoint("before_swap")
-                    done = self._swap(staging.run_id, ds, records)
+                    done = self._swap(staging.run_id, ds, records, pinned)
                 failpoint("after_swap")
                 self.write_current()
             except _Conflict:
@@ -130,20 +151,44 @@ class Publisher:
     def _already(self, run_id: str, records: list[Staged]) -> Published | None:
         """The publish of exactly these files by this run, if it is done."""
         staged = {r.table: r.metadata for r in records}
-        return next((p for p in self.log() if p.run_id == run_id and p.tables == staged), None)
+        return next((p for p in self.log() if p.run_id == run_id and _nightly(p.tables) == staged), None)
 
     def _rebased(self, staging: Staging, records: list[Staged]) -> list[Staged]:
         """Records whose base is what is current now; the files stay the same."""
         current = self.catalog.pointers()
         return [r if current.get(r.table) == r.base else staging.restage(r) for r in records]
 
-    def _swap(self, run_id: str, ds: str, records: list[Staged]) -> Published:
+    def _swap(self, run_id: str, ds: str, records: list[Staged], pinned: int | None = None) -> Published:
         with self.engine.begin() as connection:
             seq = self._lock(connection) + 1
+            self._refuse_outdated(connection, run_id, ds, pinned)
             for record in records:
                 self._swap_one(connection, record)
                 failpoint("mid_swap")
-            return self._record(connection, Published(seq, run_id, ds, "night", _pointers(records)))
+            tables = _pointers(records) | self._lasting(connection)
+            return self._record(connection, Published(seq, run_id, ds, "night", tables))
+
+    def _refuse_outdated(self, connection: sa.Connection, run_id: str, ds: str, pinned: int | None) -> None:
+        if pinned is not None and self._forgotten_since(connection, pinned):
+            raise Outdated(
+                f"a shopper was forgotten after run '{run_id}' was pinned, so what it made is not published: "
+                f"run {ds} again, from its first step"
+            )
+
+    @staticmethod
+    def _forgotten_since(connection: sa.Connection, seq: int) -> bool:
+        query = sa.select(_publishes.c.seq).where(_publishes.c.seq > seq, _publishes.c.kind == FORGET)
+        return connection.execute(query.limit(1)).first() is not None
+
+    @staticmethod
+    def _lasting(connection: sa.Connection) -> dict[str, str]:
+        """Current pointers of the tables that no night stages."""
+        query = sa.text(
+            "SELECT table_name, metadata_location FROM iceberg_tables "
+            "WHERE catalog_name = :c AND table_namespace = :n"
+        )
+        rows = connection.execute(query, {"c": NAME, "n": NAME})
+        return {row[0]: row[1] for row in rows if row[0] in _LASTING}
 
     @staticmethod
     def _lock(connection: sa.Connection) -> int:
@@ -185,7 +230,7 @@ class Publisher:
 
     def rollback(self, run_id: str) -> Published:
         """Make the tables as `run_id` published them current again, as a new publish."""
-        past = [p for p in self.log() if p.run_id == run_id]
+        past = [p for p in self.log() if p.run_id == run_id and _nightly(p.tables)]
         if not past:
             known = ", ".join(dict.fromkeys(p.run_id for p in self.log()[-5:])) or "none yet"
             raise BadInput(f"run '{run_id}' was never published; the latest are: {known}")
@@ -193,6 +238,10 @@ class Publisher:
         where = "catalog_name = :c AND table_namespace = :n AND table_name = :t"
         with self.engine.begin() as connection:
             seq = self._lock(connection) + 1
+            if self._forgotten_since(connection, target.seq):
+                raise BadInput(_gone(run_id, "a shopper was forgotten since"))
+            self._require_kept(target)
+            wanted = _nightly(target.tables)
             names = {"c": NAME, "n": NAME}
             present = connection.execute(
                 sa.text(
@@ -201,11 +250,11 @@ class Publisher:
                 names,
             ).scalars()
             for table in list(present):
-                if table not in target.tables:
+                if table not in wanted and table not in _LASTING:
                     connection.execute(
                         sa.text(f"DELETE FROM iceberg_tables WHERE {where}"), names | {"t": table}
                     )
-            for table, metadata in target.tables.items():
+            for table, metadata in wanted.items():
                 update = (
                     "UPDATE iceberg_tables SET previous_metadata_location = metadata_location, "
                     f"metadata_location = :new WHERE {where}"
@@ -215,10 +264,17 @@ class Publisher:
                     # A rollback to a run before the table's first one had taken it away.
                     connection.execute(sa.text(_INSERT), values)
                 failpoint("mid_swap")
-            done = self._record(connection, Published(seq, run_id, target.ds, "rollback", target.tables))
+            tables = wanted | self._lasting(connection)
+            done = self._record(connection, Published(seq, run_id, target.ds, "rollback", tables))
         failpoint("after_swap")
         self.write_current()
         return done
+
+    def _require_kept(self, target: Published) -> None:
+        """Refuse what would leave readers with pointers to files that are no longer there."""
+        store = self.catalog.store
+        if not all(store.exists(store.key_of(m)) for m in _nightly(target.tables).values()):
+            raise BadInput(_gone(target.run_id, "its files were removed by maintenance"))
 
     def write_current(self) -> None:
         """Write `current.json` from the newest publish, under the publish lock."""
@@ -235,6 +291,17 @@ class Publisher:
                 "tables": json.loads(row.tables),
             }
             self.catalog.store.write(CURRENT, json.dumps(body, indent=2, sort_keys=True).encode())
+
+
+def _nightly(tables: dict[str, str]) -> dict[str, str]:
+    return {table: metadata for table, metadata in tables.items() if table not in _LASTING}
+
+
+def _gone(run_id: str, why: str) -> str:
+    return (
+        f"run '{run_id}' cannot be made current again: {why}. Choose a later run, or run its date again with "
+        "'nightshelf nightly --ds'"
+    )
 
 
 def _pointers(records: Iterable[Staged]) -> dict[str, str]:

@@ -14,6 +14,8 @@ import pyarrow as pa
 UTC_TIME = pa.timestamp("us", tz="UTC")
 STRING, DOUBLE, INT, LONG = pa.string(), pa.float64(), pa.int32(), pa.int64()
 DATE, BOOL = pa.date32(), pa.bool_()
+# The command, outside of any night, that forgets a shopper.
+FORGET = "forget_user"
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ TABLES: tuple[Table, ...] = (
     ),
     Table(
         name="intake",
-        doc="Where every incoming row went, per source and day: rows_in = good + quarantined + duplicates.",
+        doc="Where every incoming row went: rows_in = good + quarantined + duplicates + forgotten.",
         columns=_columns(
             ("source", STRING, "the mapping"),
             ("entity", STRING, "events, products or users"),
@@ -154,6 +156,7 @@ TABLES: tuple[Table, ...] = (
             ("quarantined", LONG, "rows refused"),
             ("duplicates", LONG, "rows dropped as duplicates or superseded versions"),
             ("late", LONG, "accepted rows that arrived after their day"),
+            ("forgotten", LONG, "rows left out or taken out again: of shoppers who are to be forgotten"),
             _DS,
         ),
         key=("source", "entity", "ds"),
@@ -437,6 +440,26 @@ TABLES: tuple[Table, ...] = (
         job="publish",
         partition="run_id",
     ),
+    Table(
+        name="erasures",
+        doc="Proof of who was forgotten, and what was removed: one row a shopper, without the shopper's id.",
+        columns=_columns(
+            ("user_hash", STRING, "keyed hash of the shopper's id: SHA-256 with the lake's own salt"),
+            ("ds", DATE, "the UTC date on which the last rows were removed"),
+            ("rows_removed", LONG, "rows removed, over all tables and the landing"),
+            ("tables", STRING, "JSON object: table, or landing → rows removed"),
+            ("files_rewritten", LONG, "files that were written again without the shopper"),
+            ("files_removed", LONG, "files that were removed: older versions, unreachable ones, shards"),
+        ),
+        key=("user_hash",),
+        job=FORGET,
+        depends_on=("users",),
+        partition="user_hash",
+        retention_days=3650,
+    ),
 )
+
+# What every night stages and publishes; `erasures` is published by who forgets.
+NIGHTLY: tuple[Table, ...] = tuple(t for t in TABLES if t.job != FORGET)
 
 BY_NAME: dict[str, Table] = {t.name: t for t in TABLES}

@@ -9,8 +9,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,6 +35,15 @@ Keys = list[str]
 _COMPRESSION = "zstd"
 # An S3 DELETE takes at most this many keys.
 _DELETE_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of the lake: its key, its size in bytes, and when it was written (UTC)."""
+
+    key: str
+    size: int
+    modified: datetime
 
 
 class Store:
@@ -56,6 +68,17 @@ class Store:
     def list(self, prefix: str) -> Keys:
         """Keys below the folder `prefix`, sorted."""
         raise NotImplementedError
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        """As `list`, with size and time, and with what a killed writer left half done."""
+        raise NotImplementedError
+
+    def dangling_uploads(self, before: datetime) -> Keys:
+        """Keys of uploads in parts that began before a time and were never ended: a folder knows none."""
+        return []
+
+    def abort_uploads(self, before: datetime) -> None:
+        """End them; what they had stored is freed."""
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove keys; an absent one is no error."""
@@ -170,6 +193,16 @@ class LocalStore(Store):
         files = (p for p in base.rglob("*") if p.is_file() and not p.name.endswith(".part"))
         return sorted(p.relative_to(self.root).as_posix() for p in files)
 
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        base = self._path(prefix)
+        for path in sorted(base.rglob("*")) if base.is_dir() else []:
+            # Another process may remove a file between the listing and our look.
+            with contextlib.suppress(FileNotFoundError):
+                found = path.stat()
+                if stat.S_ISREG(found.st_mode):
+                    when = datetime.fromtimestamp(found.st_mtime, UTC)
+                    yield Entry(path.relative_to(self.root).as_posix(), found.st_size, when)
+
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
             self._path(key).unlink(missing_ok=True)
@@ -235,7 +268,7 @@ class S3Store(Store):
             return call()
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", ""))
-            if code in {"404", "NoSuchKey"}:
+            if code in {"404", "NoSuchKey", "NoSuchUpload"}:
                 raise FileNotFoundError(f"{what}: no such object") from error
             if code in WRONG_KEYS or code == NO_BUCKET:
                 keys = "'s3_access_key' and 's3_secret_key'"
@@ -281,6 +314,36 @@ class S3Store(Store):
             return [o["Key"] for page in pages for o in page.get("Contents", [])]
 
         return sorted(k[len(self.prefix) :] for k in self._call(f"listing of {prefix}", call))
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        pages = self.client.get_paginator("list_objects_v2").paginate(
+            Bucket=self.bucket, Prefix=self._key(prefix.rstrip("/") + "/")
+        )
+        for page in self._pages(f"listing of {prefix}", pages):
+            for one in page.get("Contents", []):
+                yield Entry(one["Key"][len(self.prefix) :], one["Size"], one["LastModified"])
+
+    def _pages(self, what: str, pages: Iterable[Any]) -> Iterator[Any]:
+        left = iter(pages)
+        while (page := self._call(what, lambda: next(left, None))) is not None:
+            yield page
+
+    def _uploads(self, before: datetime) -> Iterator[Any]:
+        pages = self.client.get_paginator("list_multipart_uploads").paginate(
+            Bucket=self.bucket, Prefix=self.prefix
+        )
+        for page in self._pages("listing of uploads", pages):
+            yield from (u for u in page.get("Uploads", []) if u["Initiated"] < before)
+
+    def dangling_uploads(self, before: datetime) -> Keys:
+        return [upload["Key"][len(self.prefix) :] for upload in self._uploads(before)]
+
+    def abort_uploads(self, before: datetime) -> None:
+        for upload in list(self._uploads(before)):
+            where = {"Bucket": self.bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
+            # Another may have ended it meanwhile.
+            with contextlib.suppress(FileNotFoundError):
+                self._call("end of an upload", partial(self.client.abort_multipart_upload, **where))
 
     def delete(self, keys: Iterable[str]) -> None:
         todo = [{"Key": self._key(k)} for k in keys]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from jobs.lake.registry import BY_NAME, TABLES
+from jobs.lake.registry import BY_NAME, NIGHTLY
 from jobs.steps import STEPS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,7 +50,7 @@ def test_every_step_is_one_task(dag: Any) -> None:
 
 def test_a_task_runs_after_the_makers_of_what_it_reads(dag: Any) -> None:
     makers = {"recommend": {"train_recommender"}, "describe": {"train_writer"}}
-    for table in TABLES:
+    for table in NIGHTLY:
         needed = {BY_NAME[name].job for name in table.depends_on if name != "models"}
         if "models" in table.depends_on:
             needed |= makers[table.job]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jobs.lake.registry import TABLES
+from jobs.lake.registry import NIGHTLY
 from jobs.night import Night
 from jobs.settings import ROOT
 from jobs.steps import STEPS
@@ -34,7 +34,7 @@ def test_every_step_ran_and_every_table_is_published(airflow_night: AirflowNight
     summary = airflow_night.summary
     assert {s["step"] for s in summary["steps"] if s["outcome"] == "done"} == {s.name for s in STEPS}
 
-    assert set(summary["rows"]) == {t.name for t in TABLES}
+    assert set(summary["rows"]) == {t.name for t in NIGHTLY}
     assert {name for name, rows in summary["rows"].items() if rows == 0} <= MAY_BE_EMPTY, summary["rows"]
     current = json.loads(Path(airflow_night.settings.lake, "current.json").read_text())
     assert (current["run_id"], current["ds"]) == ("first", airflow_night.ds)
@@ -75,7 +75,7 @@ def test_every_shopper_has_a_list_and_every_product_copy(airflow_night: AirflowN
 
 def test_tables_as_json(airflow_night: AirflowNight) -> None:
     listed: list[dict[str, Any]] = json.loads(cli(airflow_night, "tables", "--json").stdout)
-    assert {t["name"] for t in listed} == {t.name for t in TABLES}
+    assert {t["name"] for t in listed} == {t.name for t in NIGHTLY}
     for table in listed:
         assert set(table) == {"name", "rows", "snapshot", "location"}
         assert table["rows"] > 0 or table["name"] in MAY_BE_EMPTY

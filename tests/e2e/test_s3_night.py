@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.lake.registry import TABLES
+from jobs.lake.registry import NIGHTLY
 from jobs.lake.store import S3Store
 from jobs.settings import ROOT, Settings, Source
 from tests.e2e.conftest import LAST_DAY, Shop, environment
@@ -36,7 +36,7 @@ def test_a_night_on_s3(shop: Shop, s3_settings: Settings, postgres_url: str, tmp
     if "unresolved dependency" in done.stderr or "UnknownHostException" in done.stderr:
         pytest.skip("Maven cannot be reached for hadoop-aws")
     assert done.returncode == 0, done.stderr[-4000:]
-    assert set(json.loads(done.stdout.splitlines()[-1])["tables"]) == {t.name for t in TABLES}
+    assert set(json.loads(done.stdout.splitlines()[-1])["tables"]) == {t.name for t in NIGHTLY}
     assert json.loads(store.read("current.json"))["ds"] == LAST_DAY
     users = published(settings, "users", LAST_DAY).num_rows
     assert published(settings, "recommendations", LAST_DAY).num_rows == users * settings.top_k

@@ -68,6 +68,7 @@ GOOD: dict[str, dict[str, Any]] = {
         "quarantined": 1,
         "duplicates": 2,
         "late": 3,
+        "forgotten": 0,
         "ds": DS,
     },
     "user_features": {
@@ -240,6 +241,14 @@ GOOD: dict[str, dict[str, Any]] = {
         "steps": "[]",
         "options": "{}",
         "versions": "{}",
+    },
+    "erasures": {
+        "user_hash": "0a" * 32,
+        "ds": DS,
+        "rows_removed": 3,
+        "tables": '{"events_clean": 3}',
+        "files_rewritten": 1,
+        "files_removed": 2,
     },
 }
 

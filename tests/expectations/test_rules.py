@@ -87,6 +87,7 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("intake", "entity_known", {"entity": None}),
     ("intake", "counts_not_negative,conservation,late_within_good", {"good": None}),
     ("intake", "conservation", {"rows_in": 11}),
+    ("intake", "conservation", {"forgotten": 1}),
     ("intake", "late_within_good", {"late": 8}),
     ("intake", "counts_not_negative", {"late": -1}),
     ("user_features", "user_id_present", {"user_id": None}),
@@ -221,6 +222,10 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("runs", "run_id_well_formed", {"run_id": BELL}),
     ("runs", "in_order", {"ended": NOON - timedelta(hours=1)}),
     ("runs", "outputs_json", {"outputs": "[]"}),
+    ("erasures", "user_hash_keyed", {"user_hash": "zoe"}),
+    ("erasures", "user_hash_keyed", {"user_hash": None}),
+    ("erasures", "counts_not_negative", {"files_removed": -1}),
+    ("erasures", "tables_json", {"tables": "[]"}),
 ]
 
 # Rows that are unusual and right.
@@ -231,6 +236,7 @@ FINE: list[tuple[str, dict[str, Any]]] = [
     ("events_clean", {"list_ds": None, "list_rank": None}),
     ("events_clean", {"list_ds": DS}),
     ("recommendations", {"experiment": None}),
+    ("intake", {"forgotten": None}),
     ("experiments", {"lift": None, "lift_low": None, "lift_high": None, "p_value": None}),
     ("experiments", {"users": None, "mean": None, "lift": None, "p_value": None, "status": "warning"}),
     ("products", {"title_en": None}),

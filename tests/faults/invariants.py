@@ -107,13 +107,13 @@ def _counter(rows: list[dict[str, Any]]) -> Counter[str]:
 
 
 def conservation(view: View) -> Found:
-    """3. Rows in = good + quarantined + duplicates, per source and day, and the tables hold just those."""
+    """3. Rows in = good + quarantined + duplicates + forgotten, per source and day; the tables hold those."""
     tables = view.lake.pointers()
     if "intake" not in tables:
         return None
     broken, intake = [], view.lake.rows(tables["intake"])
     for row in intake:
-        if row["rows_in"] != row["good"] + row["quarantined"] + row["duplicates"]:
+        if row["rows_in"] != row["good"] + row["quarantined"] + row["duplicates"] + (row["forgotten"] or 0):
             broken.append(f"intake does not add up: {row}")
     good = Counter(e["ds"] for e in view.lake.rows(tables["events_clean"]))
     refused = Counter((q["source"], q["entity"], q["ds"]) for q in view.lake.rows(tables["quarantine"]))

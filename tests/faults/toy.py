@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from jobs import cli, publish
-from jobs.lake.registry import BY_NAME, TABLES, Table
+from jobs.lake.registry import BY_NAME, NIGHTLY, Table
 from jobs.night import Night
 from tests.expectations.good_rows import good
 
@@ -29,7 +29,7 @@ _FEW = ("products", "similar_items", "recommendations")
 
 def staged() -> tuple[Table, ...]:
     few = SMALL in os.environ
-    return tuple(t for t in TABLES if t.job != "publish" and (t.name in _FEW or not few))
+    return tuple(t for t in NIGHTLY if t.job != "publish" and (t.name in _FEW or not few))
 
 
 def stage(night: Night) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def main() -> None:
         module.run = run  # type: ignore[attr-defined]
         sys.modules[f"jobs.{name}"] = module
     if SMALL in os.environ:
-        publish.TABLES = tuple(t for t in TABLES if t in staged() or t.job == "publish")
+        publish.NIGHTLY = tuple(t for t in NIGHTLY if t in staged() or t.job == "publish")
     for step in steps.split(","):
         print(f"step {step}", flush=True)
         sys.argv[1:] = arguments

@@ -8,7 +8,7 @@ import pytest
 
 from jobs import audit, check_inputs
 from jobs.errors import GateFailed
-from jobs.lake.registry import TABLES
+from jobs.lake.registry import NIGHTLY
 from jobs.night import Options
 from tests.expectations.good_rows import DS, good
 from tests.jobs.small_lake import failed_rules, put, stage_inputs, stage_outputs
@@ -41,7 +41,7 @@ def test_a_right_night_is_audited_whole_and_its_quality_recorded(night: Night) -
     night.note("descriptions", {"alike": counts})
     summary = audit.run(night)
     assert summary["status"] == "ok"
-    assert audited(night) == {t.name for t in TABLES if t.job != "publish"}
+    assert audited(night) == {t.name for t in NIGHTLY if t.job != "publish"}
     assert summary["rows"]["recommendations"] == 4
     rows = night.read("quality_metrics").to_pylist()
     values = {(r["table_name"], r["metric"]): r["value"] for r in rows}

@@ -24,6 +24,7 @@ def intake(ds: date, rows: int, source: str = "a") -> pa.Table:
             "quarantined": [0] * rows,
             "duplicates": [0] * rows,
             "late": [0] * rows,
+            "forgotten": [0] * rows,
             "ds": pa.array([ds] * rows, pa.date32()),
         }
     )

@@ -1,0 +1,1 @@
+"""Forgetting a shopper: what holds them, and the same files without them."""

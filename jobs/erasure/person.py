@@ -1,0 +1,116 @@
+"""How a shopper is recognised: by id in columns, and in text that came from outside as a value or a word."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from expectations.rule import MAX_ID
+from jobs.errors import BadInput
+
+# Shorter numbers stand in reports and notes for a hundred other things.
+_TELLING_DIGITS = 6
+# What stands instead of a raw row that is another's, or a product's, and names the shopper.
+SCRUBBED = '{"_line":"(forgotten)"}'
+
+
+def checked(user_id: str) -> str:
+    """The id as tables hold it, without blanks around it. Raises `BadInput` for what can be no id.
+
+    The message does not repeat the id: it may end in a log.
+    """
+    text = user_id.strip(" ")
+    if not text:
+        raise BadInput("--user: the id is empty; give it as it stands in the table 'users'")
+    if len(text) > MAX_ID:
+        raise BadInput(f"--user: the id has {len(text)} characters; an id has at most {MAX_ID}")
+    if any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
+        raise BadInput("--user: the id holds a control character; give it as it stands in the table 'users'")
+    return text
+
+
+@dataclass(frozen=True)
+class Person:
+    """One shopper, and the forms in which their id may stand in text."""
+
+    user_id: str
+
+    @cached_property
+    def forms(self) -> tuple[str, ...]:
+        """The id plain, inside JSON, in HTML and in a URL."""
+        plain = self.user_id
+        spelt = [plain, json.dumps(plain, ensure_ascii=False)[1:-1], json.dumps(plain)[1:-1]]
+        return tuple(dict.fromkeys([*spelt, html.escape(plain), quote(plain), quote(plain, safe="")]))
+
+    @cached_property
+    def word(self) -> re.Pattern[str]:
+        """The id in any form, not as a part of a longer word."""
+        return re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, self.forms)) + r")(?!\w)")
+
+    @property
+    def telling(self) -> bool:
+        """Whether the id as a bare word surely means the shopper, and not some number."""
+        return not self.user_id.isdigit() or len(self.user_id) >= _TELLING_DIGITS
+
+    def has_id(self, column: pa.Array) -> pa.Array:
+        """True where a column of ids is the shopper's; never null."""
+        return pc.fill_null(pc.equal(column.cast(pa.string()), self.user_id), False)
+
+    def may_stand_in(self, column: pa.Array) -> pa.Array:
+        """A quick look: true where the id may stand in a text; never null."""
+        found = pa.array([False] * len(column), pa.bool_())
+        for form in self.forms:
+            found = pc.or_(found, pc.fill_null(pc.match_substring(column, form), False))
+        return found
+
+    def named_in(self, column: pa.Array) -> pa.Array:
+        """`named_by`, for a column of raw rows; never null."""
+        near = self.may_stand_in(column).to_pylist()
+        pairs = zip(near, column, strict=True)
+        return pa.array([wanted and self.named_by(raw.as_py()) for wanted, raw in pairs], pa.bool_())
+
+    def named_by(self, raw: str | None) -> bool:
+        """Whether a raw row names the shopper: a word of it is the id. A short number must be a whole value,
+        or a word of a row that could not be told apart.
+        """
+        if not raw:
+            return False
+        if self.telling:
+            return bool(self.word.search(raw))
+        try:
+            body = json.loads(raw)
+        except ValueError:
+            return bool(self.word.search(raw))
+        if isinstance(body, dict) and "_line" in body:
+            return bool(self.word.search(str(body["_line"])))
+        return any(re.sub(r"\.0+$", "", str(value).strip()) == self.user_id for value in _scalars(body))
+
+
+def scrub(batch: pa.RecordBatch, named: pa.Array) -> pa.RecordBatch:
+    """The batch with `SCRUBBED` in `raw` where `named` is true."""
+    at = batch.schema.get_field_index("raw")
+    raw = pc.if_else(named, pa.scalar(SCRUBBED, batch.column(at).type), batch.column(at))
+    return batch.set_column(at, batch.schema.field(at), raw)
+
+
+def _scalars(value: Any) -> list[Any]:
+    """All values of nested JSON; JSON inside a string is looked into too."""
+    if isinstance(value, dict):
+        return [x for part in value.values() for x in _scalars(part)]
+    if isinstance(value, list):
+        return [x for part in value for x in _scalars(part)]
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        try:
+            return _scalars(json.loads(value))
+        except ValueError:
+            return [value]
+    return [value]

@@ -1,0 +1,49 @@
+"""What a metadata file leads to: its snapshots' manifest lists, their manifests, and the data files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobs.lake.catalog import LakeCatalog
+
+
+class Reach:
+    """Looks up keys that readers of a metadata file may open; each manifest is read once."""
+
+    def __init__(self, catalog: LakeCatalog) -> None:
+        self.catalog = catalog
+        self._snapshots: dict[str, frozenset[str]] = {}
+        self._manifests: dict[str, frozenset[str]] = {}
+
+    def of(self, metadata: str, every_snapshot: bool = True) -> set[str]:
+        """Keys that the metadata file reaches, itself included; of the current snapshot only, if so asked.
+
+        Raises `FileNotFoundError` where one of its metadata files is gone.
+        """
+        table = self.catalog.open(metadata)
+        current = table.current_snapshot()
+        snapshots = table.snapshots() if every_snapshot else [current] if current else []
+        found = {self._key(metadata)}
+        for snapshot in snapshots:
+            found |= self._of_snapshot(snapshot, table.io)
+        return found
+
+    def _key(self, uri: str) -> str:
+        return self.catalog.store.key_of(uri)
+
+    def _of_snapshot(self, snapshot: Any, io: Any) -> frozenset[str]:
+        listing = snapshot.manifest_list
+        if listing not in self._snapshots:
+            found = {self._key(listing)}
+            for manifest in snapshot.manifests(io):
+                found |= self._of_manifest(manifest, io)
+            self._snapshots[listing] = frozenset(found)
+        return self._snapshots[listing]
+
+    def _of_manifest(self, manifest: Any, io: Any) -> frozenset[str]:
+        path = manifest.manifest_path
+        if path not in self._manifests:
+            entries = manifest.fetch_manifest_entry(io, discard_deleted=True)
+            files = {self._key(entry.data_file.file_path) for entry in entries}
+            self._manifests[path] = frozenset({self._key(path), *files})
+        return self._manifests[path]

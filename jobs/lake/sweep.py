@@ -1,0 +1,187 @@
+"""What of a lake is still named by something, and what is only left over.
+
+Kept are the newest publishes, everything that the tables' current metadata reaches, and what metadata reaches
+that was written, or pinned by a run that began, within the grace period. Of the rest, files younger than the
+grace period stay: a night may be about to name them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from jobs.lake.catalog import LakeCatalog
+from jobs.lake.publish import FORGET, Published
+from jobs.lake.reach import Reach
+from jobs.lake.store import Entry, Store
+from jobs.settings import Settings
+
+# Publishes that are no night's: they do not push one out of the window of kept ones.
+_OWN_KINDS = ("night", "rollback")
+_METADATA = ".metadata.json"
+
+
+@dataclass
+class Leftovers:
+    """Files of one kind that may go."""
+
+    kind: str
+    entries: list[Entry] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        return sum(e.size for e in self.entries)
+
+
+def kept_publishes(log: Sequence[Published], keep_runs: int) -> list[Published]:
+    """The newest `keep_runs` nights, with what was published in between; none from before an erasure."""
+    floor = max((p.seq for p in log if p.kind == FORGET), default=0)
+    nights = [p.seq for p in log if p.kind in _OWN_KINDS]
+    cut = nights[-keep_runs] if len(nights) >= keep_runs else 0
+    return [p for p in log if p.seq >= max(cut, floor)]
+
+
+def readable(store: Store, kept: Iterable[Published]) -> list[Published]:
+    """Those whose metadata files are still there; an earlier sweep may have kept fewer."""
+    seen: dict[str, bool] = {}
+
+    def there(metadata: str) -> bool:
+        if metadata not in seen:
+            seen[metadata] = store.exists(store.key_of(metadata))
+        return seen[metadata]
+
+    return [p for p in kept if all(there(m) for m in p.tables.values())]
+
+
+def kept_snapshots(catalog: LakeCatalog, kept: Iterable[Published]) -> dict[str, set[int]]:
+    """Table → snapshots that some kept publish shows."""
+    found: dict[str, set[int]] = {}
+    for metadata, table in {m: t for p in kept for t, m in p.tables.items()}.items():
+        current = catalog.open(metadata).current_snapshot()
+        found.setdefault(table, set()).update({current.snapshot_id} if current else ())
+    return found
+
+
+def expired(catalog: LakeCatalog, table: str, metadata: str, keep: dict[str, set[int]]) -> int:
+    """Snapshots of the current metadata that no kept publish shows."""
+    opened = catalog.open(metadata)
+    current = opened.current_snapshot()
+    kept = keep.get(table, set()) | ({current.snapshot_id} if current else set())
+    return sum(s.snapshot_id not in kept for s in opened.snapshots())
+
+
+class Sweep:
+    """One look at a lake. `now` and `grace` decide what is old; nothing is removed here.
+
+    `expiring`: metadata files whose snapshots are only to be expired: those that are not kept do not count.
+    """
+
+    def __init__(
+        self,
+        catalog: LakeCatalog,
+        kept: Sequence[Published],
+        now: datetime,
+        grace: timedelta,
+        expiring: Collection[str] = (),
+    ) -> None:
+        self.catalog, self.store, self.kept = catalog, catalog.store, kept
+        self.expiring = expiring
+        self.before = now - grace
+        self.now = now
+
+    def leftovers(self, settings: Settings) -> Iterator[Leftovers]:
+        """What may go, kind by kind."""
+        roots = self._reachable()
+        tables = self._old("tables", "warehouse", lambda e: e.key not in roots)
+        # What names goes before what is named: a rollback finds a publish whole, or finds that it is gone.
+        tables.entries.sort(key=lambda e: not e.key.endswith(_METADATA))
+        yield tables
+        named = self._landed()
+        yield self._old("landing", "landing", lambda e: not _is_named(e.key, named))
+        yield self._old("work", "work", lambda e: True)
+        yield self._old_folders("runs", "runs", {p.run_id for p in self.kept}, settings.keep_days)
+        yield self._old_models(settings.keep_models)
+
+    def _old(self, kind: str, prefix: str, may_go: Callable[[Entry], bool]) -> Leftovers:
+        found = (e for e in self.store.entries(prefix) if e.modified < self.before and may_go(e))
+        return Leftovers(kind, list(found))
+
+    def _reachable(self) -> set[str]:
+        reach = Reach(self.catalog)
+        found: set[str] = set()
+        for metadata in {m for p in self.kept for m in p.tables.values()} | self._pinned():
+            found |= reach.of(metadata, every_snapshot=False)
+        for metadata in self.catalog.pointers().values():
+            # What is published while we look may list snapshots that are not kept: they stay till next time.
+            found |= reach.of(metadata, every_snapshot=metadata not in self.expiring)
+        for entry in self.store.entries("warehouse"):
+            if entry.key.endswith(_METADATA) and entry.modified >= self.before:
+                # Of a run that was refused or undone a part may be gone already.
+                with suppress(FileNotFoundError):
+                    found |= reach.of(self.store.location(entry.key), every_snapshot=False)
+        return found
+
+    def _pinned(self) -> set[str]:
+        """Metadata files that a run reads which may still be at work."""
+        found: set[str] = set()
+        for entry in self.store.entries("runs"):
+            if entry.key.endswith("/run.json") and entry.modified >= self.before:
+                pins: dict[str, str] = json.loads(self.store.read(entry.key))["pins"]
+                found |= {*pins.values()}
+        return {m for m in found if self.store.exists(self.store.key_of(m))}
+
+    def _landed(self) -> set[str]:
+        """Folders that a manifest names; the manifests themselves are no leftovers."""
+        manifests = (k for k in self.store.list("landing") if "/_batches/" in k and k.endswith(".json"))
+        bodies = (json.loads(self.store.read(k)) for k in manifests)
+        return {entity["folder"] for body in bodies for entity in body["entities"].values()}
+
+    def _old_folders(self, kind: str, prefix: str, keep: set[str], days: float) -> Leftovers:
+        """Whole folders in which nothing was written for so many days, but for those in `keep`."""
+        folders: dict[str, list[Entry]] = {}
+        for entry in self.store.entries(prefix):
+            name = entry.key[len(prefix) + 1 :].split("/", 1)[0]
+            folders.setdefault(name, []).append(entry)
+        limit = min(self.now - timedelta(days=days), self.before)
+        old = (e for n, e in folders.items() if n not in keep and max(x.modified for x in e) < limit)
+        return Leftovers(kind, [entry for entries in old for entry in entries])
+
+    def _old_models(self, keep_models: int) -> Leftovers:
+        """Files of models that no kept publish has in service and that are not among the newest ones."""
+        keep = {
+            row["location"]
+            for publish in self.kept
+            for row in _kept_models(self._models(publish.tables.get("models")), keep_models)
+        }
+        folders: dict[str, list[Entry]] = {}
+        for entry in self.store.entries("models"):
+            folders.setdefault("/".join(entry.key.split("/")[:3]), []).append(entry)
+        old = (e for f, e in folders.items() if f not in keep and max(x.modified for x in e) < self.before)
+        return Leftovers("models", [entry for entries in old for entry in entries])
+
+    def _models(self, metadata: str | None) -> list[dict[str, Any]]:
+        if metadata is None:
+            return []
+        scan = self.catalog.open(metadata).scan(
+            selected_fields=("model", "version", "verdict", "location", "ds")
+        )
+        rows: list[dict[str, Any]] = scan.to_arrow().to_pylist()
+        return rows
+
+
+def _is_named(key: str, folders: set[str]) -> bool:
+    if "/_batches/" in key and key.endswith(".json"):
+        return True
+    return key.rsplit("/", 1)[0] in folders
+
+
+def _kept_models(rows: list[dict[str, Any]], newest: int) -> Iterator[dict[str, Any]]:
+    """Of each model, the version in service and the newest ones, whatever their verdict."""
+    for model in {r["model"] for r in rows}:
+        own = sorted((r for r in rows if r["model"] == model), key=lambda r: (r["ds"], r["version"]))
+        yield from own[-newest:]
+        yield from [r for r in own if r["verdict"] == "accepted"][-1:]

@@ -1,0 +1,297 @@
+"""Maintenance: every kept publish stays whole, what is young stays, and what nothing names goes."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.errors import BadInput
+from jobs.lake.publish import Publisher
+from jobs.lake.reach import Reach
+from jobs.lake.store import LocalStore, S3Store, Store
+from jobs.lake_maintenance import Maintained, maintain
+from jobs.night import Night
+from jobs.settings import Settings
+from tests.jobs.lake.conftest import TABLES, publish_run, stage_run
+
+NIGHTS = 6
+LATER = timedelta(days=30)
+
+
+def later(settings: Settings, dry_run: bool = False, **changes: Any) -> Maintained:
+    """Maintenance a month from now: everything that is there is older than the grace period."""
+    changed = settings.model_copy(update={"keep_runs": 3, **changes})
+    return maintain(changed, dry_run, now=datetime.now(UTC) + LATER)
+
+
+def catalog_of(settings: Settings) -> Any:
+    return Night(settings, date(2026, 1, 1), "reader").catalog
+
+
+def rows(settings: Settings, metadata: dict[str, str]) -> dict[str, list[dict[str, Any]]]:
+    """Everything that a reader of these metadata files sees, through Iceberg's own reader."""
+    catalog = catalog_of(settings)
+    found = {t: catalog.open(m).scan().to_arrow().to_pylist() for t, m in metadata.items()}
+    return {t: sorted(r, key=str) for t, r in found.items()}
+
+
+def files(settings: Settings) -> set[str]:
+    store = Store.of(settings)
+    return {
+        e.key for prefix in ("warehouse", "landing", "work", "runs", "models") for e in store.entries(prefix)
+    }
+
+
+@pytest.fixture
+def nights(lake_settings: Settings) -> Settings:
+    """Six nights; the last two are of one date, so that data files have been replaced too."""
+    for number in range(1, NIGHTS):
+        publish_run(lake_settings, f"2026-01-{number:02d}", f"r{number}", rows=number)
+    publish_run(lake_settings, f"2026-01-{NIGHTS - 1:02d}", f"r{NIGHTS}", rows=9)
+    return lake_settings
+
+
+def test_kept_publishes_are_whole_and_can_be_gone_back_to(nights: Settings) -> None:
+    log = Publisher(catalog_of(nights)).log()
+    before = {p.run_id: rows(nights, p.tables) for p in log}
+    done = later(nights)
+    assert done.kept_runs == ["r4", "r5", "r6"]
+    assert done.snapshots > 0
+    assert done.removed["tables"]["files"] > 0
+    for publish in log[-3:]:
+        assert rows(nights, publish.tables) == before[publish.run_id]
+    catalog = catalog_of(nights)
+    assert rows(nights, catalog.pointers()) == before["r6"]
+    assert json.loads(catalog.store.read("current.json"))["tables"] == catalog.pointers()
+    # What the current metadata lists can be opened to the last file.
+    for metadata in catalog.pointers().values():
+        assert all(catalog.store.exists(key) for key in Reach(catalog).of(metadata))
+    publisher = Publisher(catalog)
+    for run in ("r4", "r5"):
+        publisher.rollback(run)
+        assert rows(nights, catalog.pointers()) == before[run]
+    with pytest.raises(BadInput, match="run 'r2' cannot be made current again: its files were removed"):
+        publisher.rollback("r2")
+    assert rows(nights, catalog.pointers()) == before["r5"]
+    # Nights go on on what is left.
+    publish_run(nights, "2026-01-09", "after")
+    assert {r["ds"].day for r in rows(nights, catalog.pointers())["intake"]} == {1, 2, 3, 4, 5, 9}
+
+
+def test_nothing_unreachable_is_left_and_a_second_run_removes_nothing(nights: Settings) -> None:
+    wanted = later(nights, dry_run=True)
+    untouched = files(nights)
+    assert wanted.dry_run
+    done = later(nights)
+    assert (done.removed, done.snapshots) == (wanted.removed, wanted.snapshots)
+    left = files(nights)
+    assert len(untouched - left) == done.files
+    again = later(nights)
+    assert (again.files, again.snapshots) == (0, 0)
+    assert files(nights) == left
+    catalog = catalog_of(nights)
+    reach = Reach(catalog)
+    kept = [m for p in Publisher(catalog).log()[-4:] for m in p.tables.values()]
+    reachable = set().union(*(reach.of(m, every_snapshot=False) for m in kept))
+    assert {k for k in left if k.startswith("warehouse/")} == reachable
+
+
+def test_a_dry_run_changes_nothing(nights: Settings) -> None:
+    catalog = catalog_of(nights)
+    before, log = files(nights), Publisher(catalog).log()
+    assert later(nights, dry_run=True).files > 0
+    assert files(nights) == before
+    assert Publisher(catalog).log() == log
+
+
+@pytest.fixture
+def leftovers(nights: Settings) -> list[str]:
+    """What killed runs leave: a data file, a temporary one, a shard, a landing that no manifest names."""
+    store = Store.of(nights)
+    store.write(
+        "landing/s/_batches/b.json",
+        json.dumps({"entities": {"events": {"folder": "landing/s/events/b-1"}}}).encode(),
+    )
+    store.write("landing/s/events/b-1/part.parquet", b"named")
+    keys = ["warehouse/intake/data/x/part.parquet", "warehouse/intake/data/x/.part.parquet.1f.part"]
+    keys += [
+        "work/killed/scoring/0.parquet",
+        "landing/s/events/b-2/part.parquet",
+        "models/writer/old/card.json",
+    ]
+    for key in keys:
+        path = Path(nights.lake, key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"left over")
+    return keys
+
+
+def age(settings: Settings, keys: list[str], days: float) -> None:
+    when = time.time() - days * 86_400
+    for key in keys:
+        os.utime(Path(settings.lake, key), (when, when))
+
+
+def test_what_is_younger_than_the_grace_period_stays_and_what_is_older_goes(
+    nights: Settings, leftovers: list[str]
+) -> None:
+    age(nights, leftovers, 2.9)
+    maintain(nights)
+    assert all(Path(nights.lake, k).exists() for k in leftovers)
+    age(nights, [*leftovers, "landing/s/events/b-1/part.parquet", "landing/s/_batches/b.json"], 3.1)
+    done = maintain(nights)
+    assert [k for k in leftovers if Path(nights.lake, k).exists()] == []
+    assert {k: v["files"] for k, v in done.removed.items()} == {
+        "tables": 2, "work": 1, "landing": 1, "models": 1, "runs": 0, "uploads": 0
+    }  # fmt: skip
+    assert Path(nights.lake, "landing/s/events/b-1/part.parquet").exists()
+    assert Path(nights.lake, "landing/s/_batches/b.json").exists()
+
+
+def test_a_run_at_work_keeps_what_it_pinned(nights: Settings) -> None:
+    """It began on what is out of the window by now, and goes on to read it."""
+    night = Night(nights, date(2026, 1, 9), "slow")
+    night.pin()
+    wanted = rows(nights, night.pins)
+    for number in range(4):
+        publish_run(nights, f"2026-01-1{number}", f"q{number}")
+    tables = [k for k in files(nights) if k.startswith("warehouse/")]
+    age(nights, tables, 10)
+    done = maintain(nights.model_copy(update={"keep_runs": 2}))
+    assert done.removed["tables"]["files"] > 0
+    assert rows(nights, night.pins) == wanted
+
+
+def test_killed_in_mid_sweep_a_publish_is_whole_or_refused(
+    nights: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Publisher(catalog_of(nights)).log()
+    before = {p.run_id: rows(nights, p.tables) for p in log}
+    wanted = later(nights, dry_run=True, keep_runs=1).files
+    delete = LocalStore.delete
+
+    def dying(self: LocalStore, keys: Any) -> None:
+        delete(self, [next(iter(keys))])
+        raise KeyboardInterrupt
+
+    for _ in range(wanted):
+        with monkeypatch.context() as patch:
+            patch.setattr(LocalStore, "delete", dying)
+            with pytest.raises(KeyboardInterrupt):
+                later(nights, keep_runs=1)
+        publisher = Publisher(catalog_of(nights))
+        for publish in log:
+            try:
+                publisher._require_kept(publish)
+            except BadInput:
+                continue
+            assert rows(nights, publish.tables) == before[publish.run_id]
+
+
+def test_a_publish_out_of_the_window_is_whole_while_it_is_young(nights: Settings) -> None:
+    """Its metadata is younger than the grace period, the data files that only it names are not."""
+    log = Publisher(catalog_of(nights)).log()
+    wanted = rows(nights, log[4].tables)
+    publish_run(nights, "2026-01-05", "again")
+    age(nights, [k for k in files(nights) if k.endswith((".parquet", "run.json"))], 10)
+    maintain(nights.model_copy(update={"keep_runs": 1}))
+    publisher = Publisher(catalog_of(nights))
+    assert publisher.rollback("r5").run_id == "r5"
+    assert rows(nights, publisher.catalog.pointers()) == wanted
+
+
+def test_a_staged_night_is_published_after_maintenance(nights: Settings) -> None:
+    night = stage_run(nights, "2026-01-09", "slow")
+    maintain(nights.model_copy(update={"keep_runs": 1}))
+    Publisher(night.catalog).publish(night.staging, "2026-01-09", night.sequence)
+    assert {r["ds"].day for r in rows(nights, night.catalog.pointers())["intake"]} == {1, 2, 3, 4, 5, 9}
+
+
+def test_folders_of_old_runs_go_with_their_reports(nights: Settings) -> None:
+    store = Store.of(nights)
+    for number in range(1, NIGHTS + 1):
+        store.write(f"runs/r{number}/report.html", b"<p>")
+    done = later(nights, keep_days=20)
+    assert done.removed["runs"]["files"] > 0
+    assert {k.split("/")[1] for k in store.list("runs")} == {"r4", "r5", "r6"}
+    assert later(nights, keep_days=20).files == 0
+
+
+def test_models_in_service_and_the_newest_ones_stay(lake_settings: Settings) -> None:
+    from jobs.publish import _models
+    from tests.jobs.test_night import row
+
+    for number in range(1, 7):
+        night = Night(lake_settings, date(2026, 1, number), f"r{number}")
+        night.pin()
+        where = f"models/recommender/v{number}"
+        night.add_model(row(f"v{number}", "accepted" if number == 2 else "refused") | {"location": where})
+        night.store.write(f"{where}/card.json", b"{}")
+        night.stage("models", _models(night))
+        night.mark_audited("models")
+        Publisher(night.catalog).publish(night.staging, night.ds.isoformat(), night.sequence)
+    later(lake_settings, keep_models=2, keep_runs=1)
+    assert Store.of(lake_settings).list("models") == [f"models/recommender/v{n}/card.json" for n in (2, 5, 6)]
+
+
+@pytest.mark.parametrize("days", [0.5, -1.0])
+def test_a_short_grace_period_is_refused_unless_forced(nights: Settings, days: float) -> None:
+    before = files(nights)
+    with pytest.raises(BadInput, match=r"--grace-days .*") as caught:
+        maintain(nights, grace_days=days)
+    assert caught.value.exit_code == 2
+    assert files(nights) == before
+    assert maintain(nights, grace_days=0.5, force=True).files == 0
+    assert maintain(nights.model_copy(update={"keep_runs": 1}), grace_days=0, force=True).files > 0
+
+
+def test_an_empty_lake_is_no_error(lake_settings: Settings) -> None:
+    done = maintain(lake_settings)
+    assert (done.files, done.snapshots, done.kept_runs) == (0, 0, [])
+
+
+def test_a_night_in_between_is_kept(nights: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    from jobs.lake.amend import Amender
+
+    amend, calls = Amender.amend, []
+
+    def late(self: Amender, *args: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 1:
+            publish_run(nights, "2026-01-20", "quick")
+        return amend(self, *args)
+
+    monkeypatch.setattr(Amender, "amend", late)
+    done = later(nights)
+    assert len(calls) == 2
+    assert done.kept_runs[-1] == "quick"
+    assert 20 in {r["ds"].day for r in rows(nights, catalog_of(nights).pointers())["intake"]}
+
+
+@pytest.mark.s3
+def test_on_s3_uploads_that_never_ended_are_ended(s3_settings: Settings) -> None:
+    for number in range(1, 5):
+        publish_run(s3_settings, f"2026-01-{number:02d}", f"r{number}")
+    store = Store.of(s3_settings)
+    assert isinstance(store, S3Store)
+    store.client.create_multipart_upload(Bucket=store.bucket, Key=store._key("warehouse/intake/data/half"))
+    store.write("work/killed/shard", b"left over")
+    assert maintain(s3_settings).files == 0
+    catalog = catalog_of(s3_settings)
+    before = rows(s3_settings, catalog.pointers())
+    wanted = later(s3_settings, dry_run=True)
+    assert store.dangling_uploads(datetime.now(UTC) + LATER) == ["warehouse/intake/data/half"]
+    done = later(s3_settings)
+    assert done.removed == wanted.removed
+    assert (done.removed["uploads"]["files"], done.removed["work"]["files"]) == (1, 1)
+    assert done.removed["tables"]["files"] > 0
+    assert store.dangling_uploads(datetime.now(UTC) + LATER) == []
+    assert rows(s3_settings, catalog.pointers()) == before
+    assert set(before) == set(TABLES)
+    assert later(s3_settings).files == 0
