@@ -46,7 +46,7 @@ POISON = {
     "no-time": "ada,tea,,view,2",
 }
 TWICE = [f"twice,ada,tea,{DS} 03:00:00,view,2", f"twice,bob,cup,{DS} 03:00:01,view,3"]
-GOOD = {f"hour-{h:02d}" for h in range(24)} | {"twice", "long"}
+GOOD = {f"hour-{h:02d}" for h in range(24)} | {"twice"}
 _RUN = """
 import sys
 from jobs.settings import load_settings
@@ -64,9 +64,10 @@ def staged(folder: Path, rows: list[str], zone: str) -> dict[str, list[dict[str,
     """What `ingest` and `clean` make of the rows on a host of this time zone."""
     raw = folder / "raw"
     raw.mkdir(parents=True)
-    (raw / "e1.csv").write_text("\n".join(["id,who,what,when,kind,price", *rows]) + "\n")
+    # A night's own delivery: its rows arrived on that day, whatever they say.
+    (raw / f"e-{DS}.csv").write_text("\n".join(["id,who,what,when,kind,price", *rows]) + "\n")
     (folder / "shop.toml").write_text(MAPPING)
-    source = {"mapping": str(folder / "shop.toml"), "files": [f"{raw}/e1.csv"]}
+    source = {"mapping": str(folder / "shop.toml"), "files": [f"{raw}/e-{{ds}}.csv"]}
     env = plain_environment(
         folder,
         NIGHTSHELF_SOURCES=json.dumps([source]),
@@ -93,12 +94,12 @@ def test_poison_rows_are_set_aside_one_by_one(tmp_path: Path, case: Case) -> Non
     case.lost += len(rows) - told["good"] - told["quarantined"] - told["duplicates"]
     assert told["rows_in"] == len(rows)
     assert case.lost == 0
-    assert set(refused) == set(POISON)
+    assert set(refused) == {*POISON, "long"}
     assert set(good) == GOOD
     assert set(good.values()) == {1}
     assert told["duplicates"] == 1
-    long = next(r for r in found["events_clean"] if r["event_id"] == "long")
-    assert len(long["product_id"]) == len(LONG)
+    # Kept as it came, all ten megabytes of it.
+    assert max(len(json.loads(r["raw"]).get("what") or "") for r in found["quarantine"]) == len(LONG)
     # Each hour of the day stands in the day, the one that New York's clocks leave out too.
     hours = {r["event_id"]: r["event_time"].hour for r in found["events_clean"]}
     assert [hours[f"hour-{h:02d}"] for h in range(24)] == list(range(24))
