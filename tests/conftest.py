@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -35,6 +36,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=late)
     for item in items:
         item.add_marker(pytest.mark.xdist_group(group(item)))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker hands what its fault cases found to the process that prints the table."""
+    recorder = sys.modules.get("tests.faults.recorder")
+    if recorder and hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["fault_cases"] = recorder.packed()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    from tests.faults import recorder
+
+    recorder.unpack(getattr(node, "workeroutput", {}).get("fault_cases", []))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    recorder = sys.modules.get("tests.faults.recorder")
+    if recorder and recorder.CASES:
+        terminalreporter.section("faults")
+        for line in recorder.table(recorder.CASES):
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

@@ -19,14 +19,13 @@ from tests.faults.forks import Child, Forks, forks
 from tests.faults.invariants import Before, View, remember
 from tests.faults.postgres import Postgres, Wire, postgres
 from tests.faults.reader import Outside
-from tests.faults.recorder import Case, table
+from tests.faults.recorder import CASES, Case
 
 BASE, DS = "2026-01-09", "2026-01-10"
 # The earlier dates whose events a toy night rebuilds.
 TOUCHED = frozenset({"2026-01-08", BASE})
 PHASES = ("clean", "audit", "publish")
 KILLED = -signal.SIGKILL
-_CASES: list[Case] = []
 Done = subprocess.CompletedProcess[str]
 
 
@@ -38,19 +37,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.timeout(300))
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if _CASES:
-        terminalreporter.section("faults")
-        for line in table(_CASES):
-            terminalreporter.write_line(line)
-
-
 @pytest.fixture
 def case(request: pytest.FixtureRequest) -> Case:
     """The record of this test; tests of one function are one line of the table."""
     name = getattr(request.node, "originalname", request.node.name)
     found = Case(name.removeprefix("test_").replace("_", " "))
-    _CASES.append(found)
+    CASES.append(found)
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.faults.invariants import INVARIANTS, View, broken_now
 
@@ -45,6 +46,19 @@ class Case:
         self.half_published += any(found[name] for name in _HALF_PUBLISHED)
         wrong = [f"{name}: {text}" for name, broken in found.items() for text in broken or []]
         assert not wrong, "\n".join(wrong)
+
+
+CASES: list[Case] = []
+
+
+def packed() -> list[dict[str, Any]]:
+    """This process's cases, for the one that prints the table of all."""
+    return [{k: dict(v) if isinstance(v, Counter) else v for k, v in vars(c).items()} for c in CASES]
+
+
+def unpack(found: list[dict[str, Any]]) -> None:
+    counters = ("held", "failed", "idle")
+    CASES.extend(Case(**{k: Counter(v) if k in counters else v for k, v in c.items()}) for c in found)
 
 
 def table(cases: list[Case]) -> list[str]:
