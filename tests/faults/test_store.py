@@ -75,7 +75,7 @@ STORMS = {
 
 @pytest.mark.parametrize(
     "name",
-    [n if n in ("refusals", "replies lost") else pytest.param(n, marks=pytest.mark.slow) for n in STORMS],
+    [n if n == "replies lost" else pytest.param(n, marks=pytest.mark.slow) for n in STORMS],
 )
 def test_a_storm_in_the_store(name: str, on_s3: Toy, wire: Proxy, case: Case, expected: Any) -> None:
     toy, phases, run = on_s3, ",".join(PHASES), f"night-{name.replace(' ', '-')}"
@@ -107,6 +107,7 @@ def of_run(rows: dict[str, list[dict[str, Any]]], run: str) -> dict[str, list[di
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", ["clean", "publish"])
 def test_a_store_that_refuses_everything(phase: str, on_s3: Toy, wire: Proxy, case: Case) -> None:
     """Exit 20 and one sentence; nothing is shown; once it answers, the same command ends well."""
@@ -142,6 +143,7 @@ def test_wrong_settings_of_the_store(name: str, on_s3: Toy, case: Case) -> None:
     case.check(on_s3.view())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRONG)
 def test_settings_go_wrong_before_publish(name: str, on_s3: Toy, case: Case) -> None:
     run = f"later-{name}"
