@@ -6,7 +6,7 @@ ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
 export UV_SYSTEM_CERTS ?= true
 endif
 # A test process a core, at most 4: each may hold Spark and TensorFlow. PARALLEL= runs one after the other.
-PARALLEL ?= -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+PARALLEL ?= -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 .PHONY: help setup nightly test test-all test-faults lint lock clean
 
 help: ## List what make can do

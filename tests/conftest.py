@@ -20,22 +20,29 @@ if TYPE_CHECKING:
 
 MakeNight = Callable[..., Night]
 
-NIGHT = "airflow_night"
+# One night through Airflow takes minutes: the files that look at it share a process, and start first.
+NIGHT = ("tests/e2e/test_airflow_night.py", "tests/e2e/test_readers.py")
 
 
-@pytest.hookimpl(tryfirst=True)
+def _room(nodeid: str) -> str:
+    """Which tests share a process: those of a file."""
+    file = nodeid.split("::")[0]
+    return NIGHT[0] if file in NIGHT else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Rooms(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return _room(nodeid)
+
+    return Rooms(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests share a process, and so do all that look at the one long night, which starts first."""
-
-    def group(item: pytest.Item) -> str:
-        return NIGHT if NIGHT in getattr(item, "fixturenames", ()) else str(item.path)
-
-    def late(item: pytest.Item) -> int:
-        return (group(item) != NIGHT) + ("e2e" not in item.path.parts)
-
-    items.sort(key=late)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=lambda item: (_room(item.nodeid) != NIGHT[0]) + ("/e2e/" not in item.nodeid))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
