@@ -22,9 +22,9 @@ from jobs.erasure import counts, landing, tables, texts
 from jobs.erasure.person import Person, checked
 from jobs.errors import Transient
 from jobs.lake import forgotten
-from jobs.lake.amend import Amender, Conflict
+from jobs.lake.amend import Amender
 from jobs.lake.catalog import LakeCatalog, Swap
-from jobs.lake.publish import FORGET
+from jobs.lake.publish import FORGET, Conflict
 from jobs.lake.reach import Reach
 from jobs.lake.registry import BY_NAME
 from jobs.lake.store import Store

@@ -12,11 +12,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jobs.errors import BadInput, Transient
-from jobs.lake.amend import Amender, Conflict
-from jobs.lake.catalog import LakeCatalog, Swap
-from jobs.lake.publish import Published
+from jobs.lake.amend import Amender
+from jobs.lake.catalog import LakeCatalog, Swap, expired
+from jobs.lake.publish import Conflict, Published
 from jobs.lake.store import Store
-from jobs.lake.sweep import Sweep, expired, kept_publishes, kept_snapshots, readable
+from jobs.lake.sweep import Sweep, kept_publishes, kept_snapshots, readable
 from jobs.settings import Settings
 
 _ATTEMPTS = 10
@@ -81,7 +81,7 @@ def _expire(catalog: LakeCatalog, keep_runs: int, done: Maintained) -> list[Publ
         base = catalog.pointers()
         kept = readable(catalog.store, kept_publishes(publisher.log(), keep_runs))
         keep = kept_snapshots(catalog, kept)
-        counted = {table: expired(catalog, table, metadata, keep) for table, metadata in base.items()}
+        counted = {t: len(expired(catalog.open(m), keep.get(t, set()))) for t, m in base.items()}
         done.snapshots = sum(counted.values())
         if done.dry_run or not done.snapshots:
             return kept

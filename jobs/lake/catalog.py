@@ -79,6 +79,22 @@ class StagingCatalog(SqlCatalog):  # type: ignore[misc]
         return CommitTableResponse(metadata=staged.metadata, metadata_location=staged.metadata_location)
 
 
+def pointers(connection: sa.Connection) -> dict[str, str]:
+    """Table → current metadata file, as this connection's transaction sees them."""
+    query = sa.text(
+        "SELECT table_name, metadata_location FROM iceberg_tables "
+        "WHERE catalog_name = :c AND table_namespace = :n"
+    )
+    return {row[0]: row[1] for row in connection.execute(query, {"c": NAME, "n": NAME})}
+
+
+def expired(table: Any, keep: Collection[int]) -> list[int]:
+    """Snapshots of a PyIceberg table that are neither current nor in `keep`."""
+    current = table.current_snapshot()
+    kept = {*keep, current.snapshot_id} if current else {*keep}
+    return [s.snapshot_id for s in table.snapshots() if s.snapshot_id not in kept]
+
+
 class LakeCatalog:
     """The catalog of one lake, for reading what is current and staging what comes next."""
 
@@ -128,13 +144,8 @@ class LakeCatalog:
 
     def pointers(self) -> dict[str, str]:
         """Table → current metadata file, all of one moment: one SQL statement."""
-        query = sa.text(
-            "SELECT table_name, metadata_location FROM iceberg_tables "
-            "WHERE catalog_name = :c AND table_namespace = :n"
-        )
         with self.engine.connect() as connection:
-            rows = connection.execute(query, {"c": NAME, "n": NAME})
-            return {row[0]: row[1] for row in rows}
+            return pointers(connection)
 
     def open(self, metadata: str) -> StaticTable:
         """The table as one metadata file describes it."""
@@ -188,9 +199,7 @@ class LakeCatalog:
     def expire(self, name: str, keep: Collection[int]) -> Swap | None:
         """Stage metadata without the snapshots that are neither current nor in `keep`; None without such."""
         table = self.iceberg.load_table((NAME, name))
-        current = table.current_snapshot()
-        kept = {*keep, current.snapshot_id} if current else {*keep}
-        old = [s.snapshot_id for s in table.snapshots() if s.snapshot_id not in kept]
+        old = expired(table, keep)
         if not old:
             return None
         table.maintenance.expire_snapshots().by_ids(old).commit()

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from jobs.causes import catalog_away
 from jobs.errors import BadInput, GateFailed, Transient
 from jobs.failpoints import failpoint
-from jobs.lake.catalog import NAME, LakeCatalog
+from jobs.lake.catalog import NAME, LakeCatalog, Swap, pointers
 from jobs.lake.registry import NIGHTLY, TABLES
 from jobs.lake.staging import Staged, Staging
 
@@ -54,7 +54,7 @@ FORGET = "forget"
 _LASTING = tuple(t.name for t in TABLES if t not in NIGHTLY)
 
 
-class _Conflict(Exception):
+class Conflict(Exception):
     """Another publish moved a pointer since this one was staged."""
 
 
@@ -97,7 +97,13 @@ class Publisher:
         """Every publish, oldest first."""
         with self.engine.connect() as connection:
             rows = connection.execute(sa.select(_publishes).order_by(_publishes.c.seq))
-            return [Published(r.seq, r.run_id, r.ds, r.kind, json.loads(r.tables)) for r in rows]
+            return [_published(row) for row in rows]
+
+    @staticmethod
+    def _newest(connection: sa.Connection) -> Published | None:
+        """The newest publish; None where nothing was ever published."""
+        row = connection.execute(sa.select(_publishes).order_by(_publishes.c.seq.desc()).limit(1)).first()
+        return _published(row) if row else None
 
     def sequence(self) -> int:
         """The number of the newest publish; 0 before the first."""
@@ -125,7 +131,7 @@ class Publisher:
                     done = self._swap(staging.run_id, ds, records, pinned)
                 failpoint("after_swap")
                 self.write_current()
-            except _Conflict:
+            except Conflict:
                 time.sleep(0.05 * (attempt + 1))
                 continue
             except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
@@ -183,12 +189,7 @@ class Publisher:
     @staticmethod
     def _lasting(connection: sa.Connection) -> dict[str, str]:
         """Current pointers of the tables that no night stages."""
-        query = sa.text(
-            "SELECT table_name, metadata_location FROM iceberg_tables "
-            "WHERE catalog_name = :c AND table_namespace = :n"
-        )
-        rows = connection.execute(query, {"c": NAME, "n": NAME})
-        return {row[0]: row[1] for row in rows if row[0] in _LASTING}
+        return {table: metadata for table, metadata in pointers(connection).items() if table in _LASTING}
 
     @staticmethod
     def _lock(connection: sa.Connection) -> int:
@@ -211,7 +212,7 @@ class Publisher:
         return entry
 
     @staticmethod
-    def _swap_one(connection: sa.Connection, record: Staged) -> None:
+    def _swap_one(connection: sa.Connection, record: Staged | Swap) -> None:
         names = {"c": NAME, "n": NAME, "t": record.table, "new": record.metadata, "old": record.base}
         if record.base is None:
             statement = _INSERT
@@ -224,9 +225,9 @@ class Publisher:
             )
         try:
             if connection.execute(sa.text(statement), names).rowcount != 1:
-                raise _Conflict(record.table)
+                raise Conflict(record.table)
         except sa.exc.IntegrityError as error:
-            raise _Conflict(record.table) from error
+            raise Conflict(record.table) from error
 
     def rollback(self, run_id: str) -> Published:
         """Make the tables as `run_id` published them current again, as a new publish."""
@@ -243,13 +244,7 @@ class Publisher:
             self._require_kept(target)
             wanted = _nightly(target.tables)
             names = {"c": NAME, "n": NAME}
-            present = connection.execute(
-                sa.text(
-                    "SELECT table_name FROM iceberg_tables WHERE catalog_name = :c AND table_namespace = :n"
-                ),
-                names,
-            ).scalars()
-            for table in list(present):
+            for table in pointers(connection):
                 if table not in wanted and table not in _LASTING:
                     connection.execute(
                         sa.text(f"DELETE FROM iceberg_tables WHERE {where}"), names | {"t": table}
@@ -281,16 +276,20 @@ class Publisher:
         with self.engine.begin() as connection:
             # Taking the row's lock keeps a slower writer from putting an older publish over a newer one.
             connection.execute(_head.update().where(_head.c.id == 1).values(seq=_head.c.seq))
-            row = connection.execute(sa.select(_publishes).order_by(_publishes.c.seq.desc()).limit(1)).first()
-            if row is None:
+            newest = self._newest(connection)
+            if newest is None:
                 return
             body: dict[str, Any] = {
-                "run_id": row.run_id,
-                "ds": row.ds,
-                "sequence": row.seq,
-                "tables": json.loads(row.tables),
+                "run_id": newest.run_id,
+                "ds": newest.ds,
+                "sequence": newest.seq,
+                "tables": newest.tables,
             }
             self.catalog.store.write(CURRENT, json.dumps(body, indent=2, sort_keys=True).encode())
+
+
+def _published(row: Any) -> Published:
+    return Published(row.seq, row.run_id, row.ds, row.kind, json.loads(row.tables))
 
 
 def _nightly(tables: dict[str, str]) -> dict[str, str]:

@@ -66,14 +66,6 @@ def kept_snapshots(catalog: LakeCatalog, kept: Iterable[Published]) -> dict[str,
     return found
 
 
-def expired(catalog: LakeCatalog, table: str, metadata: str, keep: dict[str, set[int]]) -> int:
-    """Snapshots of the current metadata that no kept publish shows."""
-    opened = catalog.open(metadata)
-    current = opened.current_snapshot()
-    kept = keep.get(table, set()) | ({current.snapshot_id} if current else set())
-    return sum(s.snapshot_id not in kept for s in opened.snapshots())
-
-
 class Sweep:
     """One look at a lake. `now` and `grace` decide what is old; nothing is removed here.
 
@@ -103,8 +95,9 @@ class Sweep:
         named = self._landed()
         yield self._old("landing", "landing", lambda e: not _is_named(e.key, named))
         yield self._old("work", "work", lambda e: True)
-        yield self._old_folders("runs", "runs", {p.run_id for p in self.kept}, settings.keep_days)
-        yield self._old_models(settings.keep_models)
+        limit = min(self.now - timedelta(days=settings.keep_days), self.before)
+        yield self._old_folders("runs", 2, {f"runs/{p.run_id}" for p in self.kept}, limit)
+        yield self._old_folders("models", 3, self._kept_models(settings.keep_models), self.before)
 
     def _old(self, kind: str, prefix: str, may_go: Callable[[Entry], bool]) -> Leftovers:
         found = (e for e in self.store.entries(prefix) if e.modified < self.before and may_go(e))
@@ -140,28 +133,23 @@ class Sweep:
         bodies = (json.loads(self.store.read(k)) for k in manifests)
         return {entity["folder"] for body in bodies for entity in body["entities"].values()}
 
-    def _old_folders(self, kind: str, prefix: str, keep: set[str], days: float) -> Leftovers:
-        """Whole folders in which nothing was written for so many days, but for those in `keep`."""
+    def _old_folders(self, kind: str, depth: int, keep: set[str], limit: datetime) -> Leftovers:
+        """Whole folders below `kind`, so many names deep, to which nothing was written since `limit`, but for
+        those in `keep`.
+        """
         folders: dict[str, list[Entry]] = {}
-        for entry in self.store.entries(prefix):
-            name = entry.key[len(prefix) + 1 :].split("/", 1)[0]
-            folders.setdefault(name, []).append(entry)
-        limit = min(self.now - timedelta(days=days), self.before)
-        old = (e for n, e in folders.items() if n not in keep and max(x.modified for x in e) < limit)
+        for entry in self.store.entries(kind):
+            folders.setdefault("/".join(entry.key.split("/")[:depth]), []).append(entry)
+        old = (e for f, e in folders.items() if f not in keep and max(x.modified for x in e) < limit)
         return Leftovers(kind, [entry for entries in old for entry in entries])
 
-    def _old_models(self, keep_models: int) -> Leftovers:
-        """Files of models that no kept publish has in service and that are not among the newest ones."""
-        keep = {
+    def _kept_models(self, keep_models: int) -> set[str]:
+        """Folders of models that a kept publish has in service, or among the newest ones."""
+        return {
             row["location"]
             for publish in self.kept
             for row in _kept_models(self._models(publish.tables.get("models")), keep_models)
         }
-        folders: dict[str, list[Entry]] = {}
-        for entry in self.store.entries("models"):
-            folders.setdefault("/".join(entry.key.split("/")[:3]), []).append(entry)
-        old = (e for f, e in folders.items() if f not in keep and max(x.modified for x in e) < self.before)
-        return Leftovers("models", [entry for entries in old for entry in entries])
 
     def _models(self, metadata: str | None) -> list[dict[str, Any]]:
         if metadata is None:
