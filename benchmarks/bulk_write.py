@@ -9,9 +9,9 @@ repeats of tokens per second, encoding included. What the first call costs more 
 reported apart. keras-hub and our graphs run with and without XLA; of several ways the fastest counts.
 
 `limit`: the products with weights that greedy decoding needs, encoder included, at their real sizes and
-nothing between them, by TensorFlow or BLAS. `limit_beam4`: the same for four beams. "per CPU s" says what a
-machine with other work on it hides. Memory is that of processes of their own, with one and with eight times
-the texts.
+nothing between them, by TensorFlow, by BLAS, or by our loops over packed weights; those of one block stand
+for all, and stay in the cache. `limit_beam4`: the same for four beams. "per CPU s" says what a machine with
+other work on it hides. Memory is that of processes of their own, with one and with eight times the texts.
 
 The last line is JSON: tokens per second; null where a peer could not be run, with the reason on stderr.
 """
@@ -120,6 +120,35 @@ def blas_products(texts: int, length: int, beams: int) -> Run:
     return run
 
 
+def packed_products(texts: int, length: int, beams: int) -> Run:
+    """As `products`, by our loops over packed weights: a part of the rows on every thread, as in a search."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from models.writer.packed import multiply, pack
+
+    draw = partial(np.random.default_rng(0).standard_normal, dtype=np.float32)
+
+    def one(rows: int, inner: int, outer: int) -> tuple[Any, Any, Any]:
+        panels = pack(draw((inner, outer)))[0].panels
+        parts = np.array_split(draw((rows, inner)), THREADS)
+        return parts, panels, [np.empty((len(part), outer), np.float32) for part in parts]
+
+    parts = sizes(one, texts, beams)
+
+    def run() -> None:
+        def share(thread: int) -> None:
+            def these(triples: list[Any]) -> None:
+                for x, panels, into in triples:
+                    multiply(x[thread], panels, into[thread])
+
+            every_step(these, *parts, length)
+
+        with ThreadPoolExecutor(THREADS) as threads:
+            list(threads.map(share, range(THREADS)))
+
+    return run
+
+
 def sizes(
     one: Callable[[int, int, int], Any], texts: int, beams: int
 ) -> tuple[list[Any], list[Any], list[Any]]:
@@ -168,8 +197,10 @@ def contenders(args: argparse.Namespace, model: Any, sources: Any) -> dict[str, 
     builders: dict[str, Callable[[], Run]] = {
         "limit": lambda: products(args.texts, length, 1),
         "limit blas": lambda: blas_products(args.texts, length, 1),
+        "limit packed": lambda: packed_products(args.texts, length, 1),
         "limit_beam4": lambda: products(args.texts, length, BEAMS),
         "limit_beam4 blas": lambda: blas_products(args.texts, length, BEAMS),
+        "limit_beam4 packed": lambda: packed_products(args.texts, length, BEAMS),
         "ctranslate2": lambda: peers.ctranslate2(model, sources, length, 1, THREADS),
         "ctranslate2_beam4": lambda: peers.ctranslate2(model, sources, length, BEAMS, THREADS),
         "loop": lambda: peers.loop(model, sources, length),

@@ -25,7 +25,7 @@ from models.writer.tokenizer import Tokenizer
 STEPS = 1500
 MIN_COUNT = 6
 LENGTHS = (48, 64, 80, 96, 128)
-BLOCK = 32
+BLOCK = 64
 
 
 @dataclass(frozen=True)

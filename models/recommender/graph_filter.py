@@ -184,13 +184,16 @@ class Filter:
     def scores(self, block: Floats) -> Floats:
         """(shoppers, items), 1 where owned → their scores, a few shoppers at a time on every core."""
         found = np.empty_like(block)
+        turned = np.ascontiguousarray(block.T)
+        # For all at once: the directions are large, and read once.
+        low_rank = self.low(turned) * np.float32(self.smooth) if self.smooth else None
 
         def score(low: int) -> None:
-            owned = np.ascontiguousarray(block[low : low + TOGETHER].T)
-            scores = self.near(owned)
-            if self.smooth:
-                scores += np.float32(self.smooth) * self.low(owned)
-            found[low : low + TOGETHER] = self.sharp(scores).T
+            some = slice(low, low + TOGETHER)
+            scores = self.near(np.ascontiguousarray(turned[:, some]))
+            if low_rank is not None:
+                scores += low_rank[:, some]
+            found[some] = self.sharp(scores).T
 
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
             list(threads.map(score, range(0, len(block), TOGETHER)))

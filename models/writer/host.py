@@ -1,4 +1,4 @@
-"""A trained `Transformer` on a CPU: BLAS products, NumPy, and no graph to compile.
+"""A trained `Transformer` on a CPU: weights packed once, compiled loops, and no graph to compile.
 
 The same arithmetic as the Keras model's, for a few products on one thread; several groups run side by side.
 Keys and values of earlier tokens are kept, in arrays that grow.
@@ -6,6 +6,7 @@ Keys and values of earlier tokens are kept, in arrays that grow.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,8 +15,9 @@ from keras import ops
 from numpy.typing import NDArray
 
 from models.writer.copying import NEVER
-from models.writer.kernels import Bools, Floats, Ints, add_and_norm, gelu
+from models.writer.kernels import Bools, Floats, Ints, add_and_norm, attend, gelu
 from models.writer.model import Attention, Block, Transformer
+from models.writer.packed import Packed, pack
 
 Index = NDArray[np.intp]
 # Places that the arrays of earlier tokens begin with; full, they double.
@@ -31,44 +33,46 @@ class _Norm(NamedTuple):
         return cls(_array(layer.gamma), _array(layer.beta))
 
 
-class _Attention(NamedTuple):
-    """query: scaled already, (width, width); keys_values: (width, 2 · width); out: (width, width)."""
-
-    query: Floats
-    keys_values: Floats
-    out: Floats
-
-    @classmethod
-    def of(cls, layer: Attention) -> _Attention:
-        query, key, value, out = (_array(d.kernel) for d in (layer.query, layer.key, layer.value, layer.out))
-        return cls(query * np.float32(layer.size**-0.5), np.concatenate([key, value], axis=1), out)
-
-
 class _Block(NamedTuple):
-    """A block's weights as its products read them. parts: query, key and value, (width, 3 · width)."""
+    """A block's weights as its products read them. parts: query (scaled), key and value, (width, 3 · width);
+    far_query (scaled), far_parts (key and value, (width, 2 · width)) and far_out: in a decoder only.
+    """
 
-    parts: Floats
-    out: Floats
-    far: _Attention | None
-    up: Floats
+    parts: Packed
+    out: Packed
+    up: Packed
+    down: Packed
+    far_query: Packed | None
+    far_parts: Packed | None
+    far_out: Packed | None
     up_bias: Floats
-    down: Floats
     down_bias: Floats
     norms: list[_Norm]
 
-    @classmethod
-    def of(cls, block: Block) -> _Block:
-        own, feed = _Attention.of(block.attention), block.feed
-        return cls(
-            np.concatenate([own.query, own.keys_values], axis=1),
-            own.out,
-            _Attention.of(block.cross) if block.cross is not None else None,
-            _array(feed.up.kernel),
-            _array(feed.up.bias),
-            _array(feed.down.kernel),
-            _array(feed.down.bias),
-            [_Norm.of(norm) for norm in block.norms],
-        )
+
+def _weights(block: Block) -> list[Floats]:
+    """What is packed of a block, in the order of `_Block`."""
+    query, key, value, out = _attention(block.attention)
+    found = [np.concatenate([query, key, value], axis=1), out]
+    found += [_array(block.feed.up.kernel), _array(block.feed.down.kernel)]
+    if block.cross is not None:
+        query, key, value, out = _attention(block.cross)
+        found += [query, np.concatenate([key, value], axis=1), out]
+    return found
+
+
+def _attention(layer: Attention) -> tuple[Floats, Floats, Floats, Floats]:
+    """Query, scaled; key, value, out."""
+    query, key, value, out = (_array(d.kernel) for d in (layer.query, layer.key, layer.value, layer.out))
+    return query * np.float32(layer.size**-0.5), key, value, out
+
+
+def _block(block: Block, packed: Iterator[Packed]) -> _Block:
+    parts, out, up, down = (next(packed) for _ in range(4))
+    far = [next(packed) if block.cross is not None else None for _ in range(3)]
+    biases = [_array(dense.bias) for dense in (block.feed.up, block.feed.down)]
+    norms = [_Norm.of(norm) for norm in block.norms]
+    return _Block(parts, out, up, down, far[0], far[1], far[2], biases[0], biases[1], norms)
 
 
 def _array(variable: Any) -> Floats:
@@ -79,8 +83,8 @@ def _array(variable: Any) -> Floats:
 class State:
     """What is kept of `rows` hypotheses of some products.
 
-    memory: for every block keys and values, (products, heads, length, size). hidden: (products, 1, 1,
-    length), `NEVER` where the memory is padding. past: for every block keys and values, (rows, heads,
+    memory: for every block keys and values, (products, heads, length, size). hidden: (products, length),
+    `NEVER` where the memory is padding. past: for every block keys and values, (rows, heads,
     places, size), of which the first `time` are in use.
     """
 
@@ -124,10 +128,13 @@ class Network:
         config = model.config
         self.heads, self.width, self.size = config.heads, config.width, config.width // config.heads
         embedding = _array(model.embedding.embeddings)
-        self.embedding, self.logits = embedding * np.float32(config.width**0.5), embedding.T
+        self.embedding = embedding * np.float32(config.width**0.5)
         self.places, self.times = _array(model.places.embeddings), _array(model.times.embeddings)
-        self.encoder = [_Block.of(block) for block in model.encoder]
-        self.decoder = [_Block.of(block) for block in model.decoder]
+        blocks = [*model.encoder, *model.decoder]
+        packed = iter(pack(*(array for block in blocks for array in _weights(block)), embedding.T))
+        made = [_block(block, packed) for block in blocks]
+        self.encoder, self.decoder = made[: config.encoder_blocks], made[config.encoder_blocks :]
+        self.logits = next(packed)
         self.last = [_Norm.of(norm) for norm in model.last]
         self.none = np.zeros(config.width, np.float32)
 
@@ -139,11 +146,11 @@ class Network:
         everywhere = _hidden(group > 0)[:, None, None]
         inner = self._first(x, self.encoder)
         for i, block in enumerate(self.encoder):
-            parts = (inner @ block.parts).reshape(products, length, 3, self.heads, self.size)
+            parts = block.parts.under(inner).reshape(products, length, 3, self.heads, self.size)
             query, keys, values = parts.transpose(2, 0, 3, 1, 4)
             score: Floats = query @ keys.swapaxes(2, 3)
             score += everywhere if i else apart
-            more: Floats = self._joined(_softmax(score) @ values) @ block.out
+            more = block.out.under(self._joined(_softmax(score) @ values))
             add_and_norm(x, more, self.none, *block.norms[1], inner)
             self._feed(x, inner, i, self.encoder, self.last[0])
         return inner.reshape(products, length, self.width)
@@ -154,15 +161,15 @@ class Network:
         flat = memory.reshape(-1, width)
 
         def heads(block: _Block) -> tuple[Floats, Floats]:
-            assert block.far is not None, "only a decoder block runs token by token"
-            parts = (flat @ block.far.keys_values).reshape(products, length, 2, self.heads, self.size)
-            keys, values = parts.transpose(2, 0, 3, 1, 4)
+            assert block.far_parts is not None, "only a decoder block runs token by token"
+            parts = block.far_parts.under(flat).reshape(products, length, 2, self.heads, self.size)
+            keys, values = np.ascontiguousarray(parts.transpose(2, 0, 3, 1, 4))
             return keys, values
 
         shape = products * beams, self.heads, PLACES, self.size
         return State(
             [heads(block) for block in self.decoder],
-            _hidden(seen)[:, None, None],
+            _hidden(seen),
             [(np.empty(shape, np.float32), np.empty(shape, np.float32)) for _ in self.decoder],
         )
 
@@ -172,13 +179,14 @@ class Network:
         x = self.embedding[token] + self.times[place]
         inner = self._first(x, self.decoder)
         for i, block in enumerate(self.decoder):
-            assert block.far is not None, "only a decoder block runs token by token"
-            more = self._look_back(block, inner, state.past[i], place) @ block.out
-            add_and_norm(x, more, self.none, *block.norms[1], inner)
-            more = self._look_far(inner @ block.far.query, state.memory[i], state.hidden) @ block.far.out
-            add_and_norm(x, more, self.none, *block.norms[2], inner)
+            assert block.far_query is not None, "only a decoder block runs token by token"
+            assert block.far_out is not None
+            mixed = self._look_back(block.parts.under(inner), state.past[i], place)
+            add_and_norm(x, block.out.under(mixed), self.none, *block.norms[1], inner)
+            attend(block.far_query.under(inner), *state.memory[i], state.hidden, mixed)
+            add_and_norm(x, block.far_out.under(mixed), self.none, *block.norms[2], inner)
             self._feed(x, inner, i, self.decoder, self.last[1])
-        return inner @ self.logits
+        return self.logits.under(inner)
 
     def _first(self, x: Floats, blocks: list[_Block]) -> Floats:
         """What the first block sees of `x`."""
@@ -194,29 +202,19 @@ class Network:
     def _feed(x: Floats, inner: Floats, i: int, blocks: list[_Block], last: _Norm) -> None:
         """Block i's feed-forward added to `x`; `inner` becomes what comes next sees of it."""
         block = blocks[i]
-        wide: Floats = inner @ block.up
+        wide = block.up.under(inner)
         gelu(wide, block.up_bias)
         after = blocks[i + 1].norms[0] if i + 1 < len(blocks) else last
-        more: Floats = wide @ block.down
-        add_and_norm(x, more, block.down_bias, *after, inner)
+        add_and_norm(x, block.down.under(wide), block.down_bias, *after, inner)
 
-    def _look_back(self, block: _Block, inner: Floats, past: tuple[Floats, Floats], place: int) -> Floats:
-        """(rows, width): attention to the row's own tokens, this one among them."""
-        parts: Floats = inner @ block.parts
-        query, key, value = parts.reshape(-1, 3, self.heads, self.size).transpose(1, 0, 2, 3)
-        keys, values = past
+    def _look_back(self, parts: Floats, past: tuple[Floats, Floats], place: int) -> Floats:
+        """(rows, width): attention to the row's own tokens, this one among them; parts (rows, 3 · width)."""
+        rows, (keys, values) = len(parts), past
+        _, key, value = parts.reshape(rows, 3, self.heads, self.size).transpose(1, 0, 2, 3)
         keys[:, :, place], values[:, :, place] = key, value
-        score: Floats = query[:, :, None, :] @ keys[:, :, : place + 1].swapaxes(2, 3)
-        mixed: Floats = _softmax(score) @ values[:, :, : place + 1]
-        return mixed.reshape(-1, self.width)
-
-    def _look_far(self, query: Floats, memory: tuple[Floats, Floats], hidden: Floats) -> Floats:
-        """(rows, width): attention to what the row's product is told by."""
-        keys, values = memory
-        apart = query.reshape(len(keys), -1, self.heads, self.size).transpose(0, 2, 1, 3)
-        score: Floats = apart @ keys.swapaxes(2, 3)
-        score += hidden
-        return self._joined(_softmax(score) @ values)
+        mixed = np.empty((rows, self.width), np.float32)
+        attend(parts, keys, values, np.zeros((rows, place + 1), np.float32), mixed)
+        return mixed
 
 
 def _hidden(seen: Bools) -> Floats:

@@ -1,7 +1,7 @@
-"""Beam search on a CPU: as `Decoder`, with the network's products by BLAS in place of a graph.
+"""Beam search on a CPU: as `Decoder`, with compiled loops over packed weights in place of a graph.
 
-Nothing is compiled for a size, so what is done leaves at once. Products are searched for in groups of fixed
-size, one thread each: the texts do not depend on the number of cores.
+Nothing is compiled for a size, so what is done leaves at once. Products are searched for in groups, one
+thread each. No row's numbers depend on the others', so the texts do not depend on the number of cores.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from models.writer.copying import NEVER
 from models.writer.decode import USUAL, Constraints
 from models.writer.encode import Ints, Sources
 from models.writer.host import Network, State
-from models.writer.kernels import Bools, likeliest
+from models.writer.kernels import Bools, likeliest, log_totals
 from models.writer.model import Transformer
 from models.writer.tokenizer import BEGIN, END
 
-# Products in a group, with one beam and with several: rows enough for fast products, groups enough for cores.
+# Products in a group at most, with one beam and with several: its rows stay in a core's cache.
 GREEDY, BEAMS = 64, 32
 # A group goes on without what is done once it is so large a part of it.
 PART = 8
@@ -35,16 +35,16 @@ def suits(model: Transformer) -> bool:
 
 
 class HostDecoder:
-    """The search of one model; its weights are read anew at every call."""
+    """The search of one model, with the weights that it has now: they are copied, and packed, once."""
 
     def __init__(self, model: Transformer, decoding: Decoding = USUAL) -> None:
         if not suits(model):
             raise ValueError("a latent z and a copy gate are searched with by the graphs of `Decoder` only")
-        self.model, self.decoding = model, decoding
+        self.network, self.decoding = Network(model), decoding
 
     def search(self, sources: Sources, constraints: Constraints, z: None = None) -> list[list[list[int]]]:
         """As `Decoder.search`: for every source, the token lists of its beams, best first."""
-        network = Network(self.model)
+        network = self.network
         phrases = table(constraints.phrases) if constraints.phrases else None
 
         def group(low: int) -> list[list[list[int]]]:
@@ -54,9 +54,10 @@ class HostDecoder:
             barred = ~np.asarray(constraints.allowed[part])
             return _Group(network, state, self.decoding, barred, phrases, constraints.contexts).search()
 
-        size = GREEDY if self.decoding.beams == 1 else BEAMS
-        # A product on one thread each: on two, it would wait for the other group's.
-        with threadpool_limits(1, "blas"), ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+        cores = len(os.sched_getaffinity(0))
+        size = min(GREEDY if self.decoding.beams == 1 else BEAMS, max(1, -(-len(sources) // cores)))
+        # BLAS multiplies in the encoder's attention: one thread each, or one would wait for another group's.
+        with threadpool_limits(1, "blas"), ThreadPoolExecutor(cores) as threads:
             groups = list(threads.map(group, range(0, len(sources), size)))
         return [beams for found in groups for beams in found]
 
@@ -100,9 +101,7 @@ class _Group:
         logits = self.network.step(self.state, last)
         best, ids = likeliest(logits, self._shut(tokens, time), 1 if d.beams == 1 else 2 * d.beams)
         if d.beams > 1:
-            top = logits.max(axis=1, keepdims=True)
-            total = top + np.log(np.exp(logits - top).sum(axis=1, keepdims=True))
-            best -= np.where(best > NEVER / 2, total, np.float32(0))
+            best -= np.where(best > NEVER / 2, log_totals(logits)[:, None], np.float32(0))
         shape = len(self.products), d.beams, -1
         self.texts, parents = self.texts.grown(best.reshape(shape), ids.reshape(shape), time, d, HOST)
         if d.beams > 1:

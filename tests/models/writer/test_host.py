@@ -131,13 +131,14 @@ def test_nothing_barred_is_written(net: model.Transformer) -> None:
         assert len(grams) == len(set(grams))
 
 
-def test_weights_are_read_anew(net: model.Transformer) -> None:
+def test_a_search_keeps_the_weights_it_was_made_with(net: model.Transformer) -> None:
     batch, plan = sources(*BATCH), decode.Decoding(beams=1, no_repeat=99, max_length=9)
     fresh = model.from_files(model.to_files(net))
     searched = HostDecoder(fresh, plan)
     before = searched.search(batch, free(3))
     fresh.embedding.embeddings.assign(np.random.default_rng(0).normal(0, 1, (SIZE, 16)))
-    assert searched.search(batch, free(3)) != before
+    assert searched.search(batch, free(3)) == before
+    assert HostDecoder(fresh, plan).search(batch, free(3)) != before
 
 
 @pytest.mark.parametrize("part", [{"copy": True}, {"latent": 2}])
