@@ -74,6 +74,9 @@ def maintain(
     _compact(catalog, settings, done)
     expiring = {*catalog.pointers().values()} if dry_run else set()
     kept = _expire(catalog, settings.keep_runs, done)
+    if not dry_run:
+        # A call that was killed after its swap left it undone, and this one may have found nothing to do.
+        Amender(catalog).refresh_current()
     for found in Sweep(catalog, kept, now, grace, expiring).leftovers(settings):
         done.removed[found.kind] = {"files": len(found.entries), "bytes": found.size}
         if not dry_run:

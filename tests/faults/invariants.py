@@ -140,7 +140,9 @@ def conservation(view: View) -> Found:
 def _landed(view: View, intake: list[dict[str, Any]]) -> list[str]:
     """Where raw files were landed: what intake counts is what their manifests say had come."""
     counts: Counter[Any] = Counter()
-    horizon = max((p["ds"] for p in view.lake.publishes()), default="")
+    # The dates of the runs that readers see: one that was rolled back has built nothing for them.
+    runs = view.lake.pointers().get("runs")
+    horizon = max((r["ds"].isoformat() for r in view.lake.rows(runs)), default="") if runs else ""
     for uri in view.lake.listing("landing"):
         if "/_batches/" in uri:
             batch = json.loads(view.lake.fetch(uri))
