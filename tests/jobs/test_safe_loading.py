@@ -13,10 +13,8 @@ from jobs.settings import ROOT
 FOLDERS = ("jobs", "models", "expectations", "dags", "benchmarks")
 # Modules whose loads run what they read, and names that evaluate text or read objects.
 UNSAFE_MODULES = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "jsonpickle"}
-UNSAFE_CALLS = {
-    *("eval", "exec", "__import__", "compile"),
-    *("read_pickle", "to_pickle", "unsafe_load", "full_load", "enable_unsafe_deserialization"),
-}
+UNSAFE_BUILTINS = {"eval", "exec", "__import__", "compile"}
+UNSAFE_CALLS = {"read_pickle", "to_pickle", "unsafe_load", "full_load", "enable_unsafe_deserialization"}
 
 
 def sources() -> list[Path]:
@@ -37,7 +35,7 @@ def unsafe(tree: ast.AST) -> Iterator[str]:
 def _unsafe_call(node: ast.Call) -> Iterator[str]:
     name, owner = _names(node.func)
     given = {k.arg: getattr(k.value, "value", "?") for k in node.keywords}
-    if name in UNSAFE_CALLS and (owner != "re" or name != "compile"):
+    if name in UNSAFE_CALLS or (name in UNSAFE_BUILTINS and isinstance(node.func, ast.Name)):
         yield name
     if name == "load" and owner in ("np", "numpy") and given.get("allow_pickle") is not False:
         yield "np.load without allow_pickle=False"
