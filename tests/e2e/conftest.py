@@ -86,7 +86,7 @@ def airflow_night(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Airfl
     folder = tmp_path_factory.mktemp("airflow-night")
     settings = shop_settings(folder, shop.raw)
     # Keys of a store that this lake does not use: no log, XCom or file may hold them.
-    env = environment(settings, folder) | PLANTED | {"NIGHTSHELF_LOG": "INFO"}
+    env = environment(settings, folder) | PLANTED
     done = nightly(env, "--ds", LAST_DAY, "--run-id", "first", "--json")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return AirflowNight(settings, env, LAST_DAY, json.loads(done.stdout), done.stdout + done.stderr)
