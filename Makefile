@@ -27,8 +27,9 @@ test-all: setup ## Run every test, the slow ones too
 test-faults: setup ## Run the fault suite whole: kills, races, lost replies, full disks, poison
 	@timeout 3600 $(PYTHON) -m pytest tests/faults
 
-lint: setup ## Check style and types
+lint: setup ## Check style, types and what is known to be unsafe
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+	@.venv/bin/bandit -q -c pyproject.toml -r jobs models expectations dags benchmarks
 
 lock: setup ## Lock the environment again, after a change of pyproject.toml
 	@.tools/uv/bin/uv pip compile pyproject.toml --extra dev --generate-hashes --override overrides.txt \

@@ -1,4 +1,4 @@
-"""Keep the lake small: old snapshots expire, and what nothing names any more is removed. Once a week."""
+"""Keep the lake small: old days dropped, small files joined, what nothing names removed. Once a week."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CRON = os.environ.get("NIGHTSHELF_MAINTENANCE_CRON", "0 12 * * 0")
 
 with DAG(
     dag_id="lake_maintenance",
-    description="Expire snapshots, remove what is left over.",
+    description="Drop old days, join small files, expire snapshots, remove what is left over.",
     doc_md=__doc__,
     schedule=CronTriggerTimetable(CRON, timezone="UTC"),
     start_date=datetime(2010, 1, 1, tzinfo=pendulum.UTC),

@@ -279,7 +279,7 @@ def rollback(
 
 @app.command(rich_help_panel="Care")
 def forget(
-    user: Annotated[str, typer.Option("--user", help="The shopper's id, as in the table 'users'.")],
+    user: Annotated[str, typer.Option("--user", help="The shopper's id, as the shop gave it.")],
     as_json: Json = False,
 ) -> None:
     """Forget a shopper: remove every byte of theirs from the lake, and let no later night bring them back."""

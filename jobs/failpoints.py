@@ -33,7 +33,10 @@ _BARRIER_SECONDS = 600.0
 _MODELS = ("recommender", "writer")
 _SHARDED = ("product_descriptions", "recommendations", "similar_items")
 # Of the files that a night writes, by the first part of their key.
-_FOLDERS = ("current.json", "forgotten", "landing", "models", "reviews", "runs", "warehouse", "work")
+_FOLDERS = (
+    *("current.json", "forgotten", "landing", "models", "pseudonyms", "reviews", "runs", "warehouse", "work"),
+)
+_FORGET = ("tombstone", "look", "rewrite", "publish", "removal", "landing", "shards", "texts")
 _PREFIXED = ("before_write", "mid_write")
 
 
@@ -60,6 +63,7 @@ def points() -> dict[str, tuple[str, ...]]:
         "mid_write": _FOLDERS,  # its bytes lie under a hidden name (only where the lake is a folder)
         "before_shard": _SHARDED,
         "after_shard": _SHARDED,
+        "after_forget": _FORGET,  # a part of an erasure is done
         "before_card": _MODELS,  # a model's files are written, its card is not
         "after_card": _MODELS,
     }

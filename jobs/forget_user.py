@@ -21,7 +21,8 @@ from jobs import reviews
 from jobs.erasure import counts, landing, tables, texts
 from jobs.erasure.person import Person, checked
 from jobs.errors import Transient
-from jobs.lake import forgotten
+from jobs.failpoints import failpoint
+from jobs.lake import forgotten, pseudonyms
 from jobs.lake.amend import Amender
 from jobs.lake.catalog import LakeCatalog, Swap
 from jobs.lake.publish import FORGET, Conflict
@@ -62,10 +63,11 @@ def forget_user(settings: Settings, user_id: str) -> Erased:
 
     Raises `BadInput` for what can be no id, `Transient` where nights keep publishing first.
     """
-    person = Person(checked(user_id))
     store = Store.of(settings)
+    person = _person(settings, store, checked(user_id))
     today = datetime.now(UTC).date().isoformat()
     known = forgotten.add(store, person.user_id, today)
+    failpoint("after_forget", "tombstone")
     erasure = _Erasure(store, LakeCatalog(settings, store), person, known.key(person.user_id), today)
     for _ in range(_ATTEMPTS):
         try:
@@ -75,6 +77,12 @@ def forget_user(settings: Settings, user_id: str) -> Erased:
         forgotten.require_same_salt(store, known)
         return done
     raise Transient(f"nights published first, {_ATTEMPTS} times in a row; run 'nightshelf forget' again")
+
+
+def _person(settings: Settings, store: Store, user_id: str) -> Person:
+    """The shopper as the lake knows them; a lake with pseudonyms may name the shop's own id in a text."""
+    known = pseudonyms.require(settings, store)
+    return Person(user_id) if known is None else Person(known.of(user_id), (user_id,))
 
 
 class _Erasure:
@@ -96,6 +104,7 @@ class _Erasure:
         shards = texts.shards(self.store, self.person)
         told = texts.texts(self.store, self.person)
         left = forgotten.pending(self.store, self.user_hash)
+        failpoint("after_forget", "look")
         done = Erased(self.user_hash, self.today)
         done.files_rewritten = len(told) + len(found.files)
         done.files_removed = len(shards) + len(found.stray)
@@ -106,6 +115,7 @@ class _Erasure:
         else:
             self._publish_proof(done, base)
             self._remove(left or [])
+        failpoint("after_forget", "removal")
         forgotten.clear_pending(self.store, self.user_hash)
         self._clean(found, suspects, shards)
         return done
@@ -136,7 +146,9 @@ class _Erasure:
             done.files_removed += len(before - plan.kept)
             restated = counts.restate(self.catalog, base, plan, landed, run_id)
             swaps = [*plan.swaps, *([restated] if restated else [])]
+            failpoint("after_forget", "rewrite")
         self._publish(FORGET, swaps, done, base)
+        failpoint("after_forget", "publish")
         self._remove([*before, *left] if held.any() else left)
 
     def _remove(self, before: list[str]) -> None:
@@ -157,6 +169,8 @@ class _Erasure:
         """Nothing in the tables: keep the proof of what else was removed, or that there was nothing."""
         if done.found or not self._proof(base):
             self._publish(_PROOF_ONLY, [], done, base)
+        else:
+            self.publisher.refresh_current()
 
     def _publish(self, kind: str, swaps: Iterable[Swap], done: Erased, base: dict[str, str]) -> None:
         row = _added(self._proof(base), done)
@@ -181,9 +195,13 @@ class _Erasure:
     def _clean(self, found: landing.Landed, suspects: set[str], shards: list[str]) -> None:
         """What lies beside the tables: any night that reads it meanwhile goes by the tombstone."""
         landing.clean(self.store, self.person, suspects, found)
+        failpoint("after_forget", "landing")
         self.store.delete(shards)
+        failpoint("after_forget", "shards")
         texts.redact(self.store, self.person)
-        reviews.erase_reviewer(self.store, self.person.user_id)
+        failpoint("after_forget", "texts")
+        for name in (self.person.user_id, *self.person.aliases):
+            reviews.erase_reviewer(self.store, name)
 
 
 def _added(row: dict[str, Any] | None, done: Erased) -> dict[str, Any]:

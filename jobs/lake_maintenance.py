@@ -1,33 +1,43 @@
 """Keep the lake small: `nightshelf maintain`.
 
-Snapshots that no kept publish shows leave the tables' current metadata, in one publish of kind `maintain`;
-then what nothing names any more is removed, once it is older than the grace period.
+Partitions older than their table's retention are dropped (a publish of kind `retire`), partitions of many
+small files are joined (`compact`), and snapshots that no kept publish shows leave the tables' current
+metadata (`maintain`). Then what nothing names any more is removed, once it is older than the grace period.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from jobs.errors import BadInput, Transient
 from jobs.lake.amend import Amender
 from jobs.lake.catalog import LakeCatalog, Swap, expired
+from jobs.lake.compact import Compaction, compact, crowds, discard
 from jobs.lake.publish import Conflict, Published
+from jobs.lake.retention import drop, retention_days, too_old
 from jobs.lake.store import Store
 from jobs.lake.sweep import Sweep, kept_publishes, kept_snapshots, readable
 from jobs.settings import Settings
 
 _ATTEMPTS = 10
-_LEAST_GRACE_DAYS = 1.0
+_LEAST_GRACE_DAYS, _MOST_GRACE_DAYS = 1.0, 36_500.0
 
 
 @dataclass
 class Maintained:
-    """What was removed, or would be: kind → files and bytes; and the runs that a rollback can go back to."""
+    """What was done, or would be.
+
+    retired: table → days and rows that were dropped. joined: table → partitions, files before and after.
+    removed: kind → files and bytes. kept_runs: those that a rollback can go back to.
+    """
 
     dry_run: bool
+    retired: dict[str, dict[str, int]] = field(default_factory=dict)
+    joined: dict[str, dict[str, int]] = field(default_factory=dict)
     snapshots: int = 0
     removed: dict[str, dict[str, int]] = field(default_factory=dict)
     kept_runs: list[str] = field(default_factory=list)
@@ -44,24 +54,29 @@ def maintain(
     force: bool = False,
     now: datetime | None = None,
 ) -> Maintained:
-    """Expire, sweep, and say what was removed; with `dry_run` only say it.
+    """Drop old days, join small files, expire, sweep, and say what was done; with `dry_run` only say it.
 
-    Raises `BadInput` for a grace period that a running night could outlast.
+    Raises `BadInput` for a grace period that a running night could outlast, or a retention that it could.
     """
     days = settings.grace_days if grace_days is None else grace_days
-    if days < _LEAST_GRACE_DAYS and not force:
+    if 0 <= days < _LEAST_GRACE_DAYS and not force:
         raise BadInput(
             f"--grace-days {days:g}: files younger than a day may belong to a night at work; give at least "
             "1, or --force where surely nothing runs"
         )
-    if days < 0:
-        raise BadInput(f"--grace-days {days:g}: give a number of days")
+    if not 0 <= days <= _MOST_GRACE_DAYS:
+        raise BadInput(f"--grace-days {days:g}: give a number of days, at most {_MOST_GRACE_DAYS:g}")
     now, grace = now or datetime.now(UTC), timedelta(days=days)
     store = Store.of(settings)
     catalog = LakeCatalog(settings, store)
     done = Maintained(dry_run)
+    _retire(catalog, settings, now.date(), done)
+    _compact(catalog, settings, done)
     expiring = {*catalog.pointers().values()} if dry_run else set()
     kept = _expire(catalog, settings.keep_runs, done)
+    if not dry_run:
+        # A call that was killed after its swap left it undone, and this one may have found nothing to do.
+        Amender(catalog).refresh_current()
     for found in Sweep(catalog, kept, now, grace, expiring).leftovers(settings):
         done.removed[found.kind] = {"files": len(found.entries), "bytes": found.size}
         if not dry_run:
@@ -74,30 +89,103 @@ def maintain(
     return done
 
 
-def _expire(catalog: LakeCatalog, keep_runs: int, done: Maintained) -> list[Published]:
-    """Publish current metadata without old snapshots; returns the publishes that stay readable."""
+def _amended(
+    catalog: LakeCatalog, kind: str, attempt: Callable[[dict[str, str]], list[Swap]]
+) -> Published | None:
+    """Publish what `attempt` plans on what is current, again where another publish came between."""
     publisher = Amender(catalog)
     for _ in range(_ATTEMPTS):
         base = catalog.pointers()
-        kept = readable(catalog.store, kept_publishes(publisher.log(), keep_runs))
-        keep = kept_snapshots(catalog, kept)
-        counted = {t: len(expired(catalog.open(m), keep.get(t, set()))) for t, m in base.items()}
-        done.snapshots = sum(counted.values())
-        if done.dry_run or not done.snapshots:
-            return kept
-        staged = (catalog.expire(table, keep.get(table, set())) for table, n in counted.items() if n)
-        swaps: list[Swap] = [swap for swap in staged if swap is not None]
         try:
-            return [*kept, publisher.amend("maintain", swaps, base)]
+            swaps = attempt(base)
+            return publisher.amend(kind, swaps, base) if swaps else None
         except Conflict:
             continue
     raise Transient(f"nights published first, {_ATTEMPTS} times in a row; run 'nightshelf maintain' again")
+
+
+def _retire(catalog: LakeCatalog, settings: Settings, today: date, done: Maintained) -> None:
+    """Drop the partitions that are older than their table's retention."""
+    kept = retention_days(settings)
+
+    def attempt(base: dict[str, str]) -> list[Swap]:
+        days = [date.fromisoformat(p.ds) for p in Amender(catalog).log() if p.ds]
+        if not days:
+            return []
+        # Counted from the newest night; one of a date that is still to come takes nothing along.
+        old = too_old(catalog, base, kept, min(max(days), today))
+        done.retired = {o.table: {"days": len(o.days), "rows": o.rows} for o in old}
+        return [] if done.dry_run else [drop(catalog, base, o) for o in old]
+
+    _amended(catalog, "retire", attempt)
+
+
+def _compact(catalog: LakeCatalog, settings: Settings, done: Maintained) -> None:
+    """Join the small files of partitions that have many."""
+    written = Compaction()
+
+    def attempt(base: dict[str, str]) -> list[Swap]:
+        nonlocal written
+        _undo(catalog, written)
+        written = Compaction()
+        crowded = crowds(catalog, base, settings.compact_mb << 20, settings.compact_files)
+        done.joined = {
+            table: {
+                "partitions": len(partitions),
+                "files": sum(c.files for c in partitions),
+                "into": sum(len(c.groups) for c in partitions),
+            }
+            for table, partitions in crowded.items()
+        }
+        if done.dry_run:
+            return []
+        try:
+            compact(catalog, base, crowded, written)
+        except FileNotFoundError:
+            # An erasure may remove the files that are being joined.
+            if catalog.pointers() != base:
+                raise Conflict("the tables have moved") from None
+            raise
+        return written.swaps
+
+    try:
+        _amended(catalog, "compact", attempt)
+    except BaseException:
+        _undo(catalog, written)
+        raise
+
+
+def _undo(catalog: LakeCatalog, written: Compaction) -> None:
+    """Remove what a compaction wrote, unless it was published: a reply to COMMIT may be lost."""
+    shown = {metadata for p in Amender(catalog).log() for metadata in p.tables.values()}
+    if not any(swap.metadata in shown for swap in written.swaps):
+        discard(catalog, written)
+
+
+def _expire(catalog: LakeCatalog, keep_runs: int, done: Maintained) -> list[Published]:
+    """Publish current metadata without old snapshots; returns the publishes that stay readable."""
+    kept: list[Published] = []
+
+    def attempt(base: dict[str, str]) -> list[Swap]:
+        nonlocal kept
+        kept = readable(catalog.store, kept_publishes(Amender(catalog).log(), keep_runs))
+        keep = kept_snapshots(catalog, kept)
+        counted = {t: len(expired(catalog.open(m), keep.get(t, set()))) for t, m in base.items()}
+        done.snapshots = sum(counted.values())
+        if done.dry_run:
+            return []
+        staged = (catalog.expire(table, keep.get(table, set())) for table, n in counted.items() if n)
+        return [swap for swap in staged if swap is not None]
+
+    newest = _amended(catalog, "maintain", attempt)
+    return [*kept, *([newest] if newest else [])]
 
 
 def show(done: Maintained, as_json: bool) -> None:
     """Print a small table, or one line of JSON."""
     if as_json:
         body: dict[str, Any] = {"dry_run": done.dry_run, "snapshots": done.snapshots, "files": done.files}
+        body |= {"retired": done.retired, "joined": done.joined}
         print(json.dumps({**body, "removed": done.removed, "kept_runs": done.kept_runs}, sort_keys=True))
         return
     from rich.console import Console
@@ -110,7 +198,16 @@ def show(done: Maintained, as_json: bool) -> None:
         table.add_row(kind, f"{counted['files']:,}", f"{counted['bytes'] / 1e6:,.1f}")
     console = Console()
     console.print(table)
-    did = "would be removed" if done.dry_run else "removed"
+    would = "would be " if done.dry_run else ""
+    for name, found in done.retired.items():
+        told = (
+            f"{name}: {found['days']:,} days with {found['rows']:,} rows {would}dropped: older than is kept"
+        )
+        console.print(told, soft_wrap=True)
+    for name, found in done.joined.items():
+        told = f"{name}: {found['files']:,} small files of {found['partitions']:,} partitions {would}joined"
+        console.print(f"{told} into {found['into']:,}", soft_wrap=True)
+    did = f"{would}removed"
     console.print(f"{done.files:,} files and {done.snapshots:,} snapshots {did}", soft_wrap=True)
     console.print(
         f"a rollback can go back to: {', '.join(done.kept_runs[-5:]) or 'none yet'}", soft_wrap=True

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from jobs.cli import main
+from jobs.lake import pseudonyms
 from jobs.night import Night
 
 
 def run(night: Night) -> dict[str, Any]:
+    # A night that could land nothing is not begun.
+    pseudonyms.require(night.settings, night.store)
     record = night.pin()
     return {"pinned": len(record["pins"]), "options": record["options"]}
 

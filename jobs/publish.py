@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-from contextlib import suppress
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 from typing import Any
@@ -14,9 +13,9 @@ import pyarrow as pa
 from jobs.cli import main
 from jobs.errors import GateFailed
 from jobs.lake.publish import Outdated, Publisher
-from jobs.lake.reach import Reach
 from jobs.lake.registry import BY_NAME, NIGHTLY
 from jobs.night import Night
+from jobs.outdated import discard
 from jobs.runner import step_records
 
 _LIBRARIES = (
@@ -49,20 +48,6 @@ def run(night: Night) -> dict[str, Any]:
             raise
     rows = {r.table: r.rows for r in night.staging.records()}
     return {"sequence": done.seq, "rows": rows, "tables": done.tables}
-
-
-def discard(night: Night) -> None:
-    """Remove what a run wrote that may never be published: it may hold a shopper who was forgotten since."""
-    reach = Reach(night.catalog)
-    staged: set[str] = set()
-    for record in night.staging.records():
-        staged |= {night.store.key_of(file) for file in record.files}
-        # The erasure may have removed the staged metadata itself.
-        with suppress(FileNotFoundError):
-            staged |= reach.of(record.metadata)
-    for metadata in night.catalog.pointers().values():
-        staged -= reach.of(metadata)
-    night.store.delete([*sorted(staged), *night.store.list(night.work(""))])
 
 
 def _models(night: Night) -> pa.Table:

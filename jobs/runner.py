@@ -14,7 +14,9 @@ import psutil
 
 from jobs.causes import understood
 from jobs.failpoints import failpoint
+from jobs.lake.publish import Outdated
 from jobs.night import Night
+from jobs.outdated import discard, outdated, require_fresh
 from jobs.writer_preset import as_bad_input
 
 _SAMPLE_SECONDS = 0.5
@@ -72,13 +74,16 @@ def run_step(night: Night, name: str, run: Callable[[Night], dict[str, Any]]) ->
         try:
             with as_bad_input():
                 failpoint("before_step", name)
+                require_fresh(night, name)
                 summary = run(night)
             outcome |= {"outcome": "done", "summary": summary}
         except BaseException as error:
-            known = understood(error)
+            known = outdated(night, name, error) or understood(error)
             text = str(known) if known else f"{type(error).__name__}: {error}"
             code = known.exit_code if known else 1
             outcome |= {"outcome": "failed", "error": text[:2000], "exit_code": code}
+            if isinstance(known, Outdated) and name != "publish":
+                discard(night)
             if known is None or known is error:
                 raise
             raise known from error

@@ -31,6 +31,9 @@ from pydantic_settings import (
 
 from jobs.errors import BadInput
 
+# A shorter key could be found by trying.
+_LEAST_KEY = 16
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -83,6 +86,11 @@ class Settings(BaseSettings):
     s3_region: str = "us-east-1"
     s3_access_key: SecretStr = SecretStr("")
     s3_secret_key: SecretStr = SecretStr("")
+
+    pseudonym_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="shoppers' ids are kept as HMAC-SHA256 with it; empty: as they came",
+    )
 
     spark_master: str = "local[*]"
     spark_memory: str = "2g"
@@ -153,6 +161,16 @@ class Settings(BaseSettings):
     grace_days: float = Field(
         default=3, ge=0, description="unreachable files younger than this stay: longer than the longest run"
     )
+    compact_mb: int = Field(
+        default=128, ge=0, description="size of joined data files, in MB; 0: none are joined"
+    )
+    compact_files: int = Field(
+        default=5, ge=2, description="partitions of at least so many small files are joined"
+    )
+    retention: dict[str, int] = Field(
+        default_factory=dict,
+        description="table → days for which its partitions are kept, instead of what the registry says",
+    )
 
     @field_validator("lake")
     @classmethod
@@ -160,6 +178,13 @@ class Settings(BaseSettings):
         if value.startswith("s3://"):
             return value.rstrip("/")
         return str(Path(value.removeprefix("file://")).expanduser().resolve())
+
+    @field_validator("pseudonym_key")
+    @classmethod
+    def _long(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < _LEAST_KEY:
+            raise ValueError(f"give at least {_LEAST_KEY} random characters, or none")
+        return value
 
     @classmethod
     def settings_customise_sources(

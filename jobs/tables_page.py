@@ -27,12 +27,18 @@ def section(table: Table) -> str:
     """One table's section: its columns, what it is made from, how long it is kept."""
     lines = [f"\n## {table.name}\n", table.doc, ""]
     made_from = ", ".join(f"`{name}`" for name in table.depends_on) or "the raw files"
-    lines.append(f"Made by `{table.job}` from {made_from}. Kept for {table.retention_days} days.\n")
+    lines.append(f"Made by `{table.job}` from {made_from}. {kept(table)}\n")
     lines += ["| column | type | meaning |", "|---|---|---|"]
     for column in table.columns:
         personal = " **Personal.**" if column.pii else ""
         lines.append(f"| `{column.name}` | {column.type} | {column.doc}{personal} |")
     return "\n".join(lines) + "\n"
+
+
+def kept(table: Table) -> str:
+    if table.retention_days is None:
+        return "Kept for ever."
+    return f"Kept for {table.retention_days} days."
 
 
 def page() -> str:

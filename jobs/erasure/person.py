@@ -38,18 +38,27 @@ def checked(user_id: str) -> str:
     return text
 
 
+def _telling(user_id: str) -> bool:
+    return not user_id.isdigit() or len(user_id) >= _TELLING_DIGITS
+
+
+def _forms(plain: str) -> list[str]:
+    spelt = [plain, json.dumps(plain, ensure_ascii=False)[1:-1], json.dumps(plain)[1:-1]]
+    return [*spelt, html.escape(plain), quote(plain), quote(plain, safe="")]
+
+
 @dataclass(frozen=True)
 class Person:
-    """One shopper, and the forms in which their id may stand in text."""
+    """One shopper, and the forms in which their id may stand in text; `aliases`: further ids of theirs."""
 
     user_id: str
+    aliases: tuple[str, ...] = ()
 
     @cached_property
     def forms(self) -> tuple[str, ...]:
-        """The id plain, inside JSON, in HTML and in a URL."""
-        plain = self.user_id
-        spelt = [plain, json.dumps(plain, ensure_ascii=False)[1:-1], json.dumps(plain)[1:-1]]
-        return tuple(dict.fromkeys([*spelt, html.escape(plain), quote(plain), quote(plain, safe="")]))
+        """The id plain, inside JSON, in HTML and in a URL; an alias where it surely means them."""
+        named = [self.user_id, *(a for a in self.aliases if _telling(a))]
+        return tuple(dict.fromkeys(form for plain in named for form in _forms(plain)))
 
     @cached_property
     def word(self) -> re.Pattern[str]:
@@ -59,7 +68,7 @@ class Person:
     @property
     def telling(self) -> bool:
         """Whether the id as a bare word surely means the shopper, and not some number."""
-        return not self.user_id.isdigit() or len(self.user_id) >= _TELLING_DIGITS
+        return _telling(self.user_id)
 
     def has_id(self, column: pa.Array) -> pa.Array:
         """True where a column of ids is the shopper's; never null."""

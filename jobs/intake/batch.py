@@ -18,7 +18,9 @@ from jobs.intake.files import RawFile
 from jobs.intake.forgotten import scrubbed, theirs
 from jobs.intake.mapped import LANDING, Arrival, distinct_versions, landed_rows, sentence, values_of
 from jobs.intake.mapping import Entity, EntityName, Mapping, nearest
+from jobs.intake.pseudonyms import pseudonymised
 from jobs.intake.raw import FILE, UNREADABLE, read_raw, reading
+from jobs.lake import pseudonyms
 from jobs.lake.forgotten import load
 from jobs.lake.store import Store
 from jobs.settings import Settings
@@ -77,6 +79,7 @@ class Batch:
         self.identities = identities
         self.attempt = uuid.uuid4().hex[:8]
         self.forgotten = load(store)
+        self.pseudonyms = pseudonyms.require(settings, store)
         self._folders: list[str] = []
 
     def write(self, fingerprint: str, remapped: tuple[str, ...]) -> list[Landed]:
@@ -108,12 +111,28 @@ class Batch:
             "entities": bodies,
         }
         key = f"landing/{self.mapping.source}/_batches/{name}.json"
+        try:
+            pseudonyms.begin(self.settings, self.store)
+        except BaseException:
+            self._forget()
+            raise
         self.store.write(key, json.dumps(manifest, sort_keys=True).encode())
+        self._require_same_key(key)
         if load(self.store) != self.forgotten:
             # An erasure that began meanwhile may have looked through the landing before this batch was there.
             self.store.delete([key])
             self._forget()
             raise Transient("a shopper was forgotten while files were landed; nothing was landed: try again")
+
+    def _require_same_key(self, key: str) -> None:
+        """Undo where a first import with a key, beside this one without, has bound the lake to it."""
+        if self.pseudonyms is None:
+            try:
+                pseudonyms.require(self.settings, self.store)
+            except BadInput:
+                self.store.delete([key])
+                self._forget()
+                raise
 
     def _raw(self, entity: EntityName) -> DataFrame:
         """The entity's raw rows; an unreadable one belongs to the first section that reads its file."""
@@ -132,7 +151,10 @@ class Batch:
         self._check_columns(entity, part)
         arrival = Arrival(self.arrived, part.read.arrived_from_filename, self.settings.lookback_days)
         self._check_pattern(part)
-        return landed_rows(self.mapping, entity, values_of(self.mapping, entity, raw), arrival)
+        values = values_of(self.mapping, entity, raw)
+        if self.pseudonyms is not None:
+            values = pseudonymised(entity, values, self.pseudonyms)
+        return landed_rows(self.mapping, entity, values, arrival)
 
     def _check_columns(self, entity: EntityName, part: Entity) -> None:
         """Every file has every column, not only some of them; JSON files are checked together."""

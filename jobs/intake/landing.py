@@ -25,6 +25,7 @@ from jobs.intake.batch import Batch, Landed
 from jobs.intake.files import Found, RawFile, check_file, find_files, matches
 from jobs.intake.mapped import LANDING, file_date
 from jobs.intake.mapping import Entity, EntityName, Mapping, load_mapping
+from jobs.lake import pseudonyms
 from jobs.lake.store import Store
 from jobs.settings import Settings
 from jobs.spark import path
@@ -135,6 +136,7 @@ def land(
     nothing written, for anything in files or mapping that a person can mend.
     """
     store = store or Store.of(settings)
+    pseudonyms.require(settings, store)
     mapping = load_mapping(mapping_path)
     chosen = _choose(mapping, find_files(files, settings), files)
     checked = {

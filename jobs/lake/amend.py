@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from jobs.failpoints import failpoint
 from jobs.lake.catalog import Swap, pointers
 from jobs.lake.publish import Conflict, Published, Publisher
 
@@ -22,6 +23,7 @@ class Amender(Publisher):
         Before the first night there is no run to name, and no `current.json`.
         Raises `Conflict` when any pointer is another by now: the caller plans again.
         """
+        failpoint("before_swap")
         with self.engine.begin() as connection:
             seq = self._lock(connection) + 1
             newest = self._newest(connection)
@@ -29,9 +31,17 @@ class Amender(Publisher):
                 raise Conflict("the tables have moved")
             for swap in swaps:
                 self._swap_one(connection, swap)
+                failpoint("mid_swap")
             tables = pointers(connection)
             run_id, ds = (newest.run_id, newest.ds) if newest else ("", "")
             done = self._record(connection, Published(seq, run_id, ds, kind, tables))
-        if ds:
-            self.write_current()
+        failpoint("after_swap")
+        self.refresh_current()
+        failpoint("after_current")
         return done
+
+    def refresh_current(self) -> None:
+        """Bring `current.json` up to the newest publish, which a killed call may have left undone."""
+        newest = self.newest()
+        if newest is not None and newest.ds:
+            self.write_current()

@@ -30,6 +30,7 @@ from pyiceberg.table import Table as IcebergTable
 from pyiceberg.transforms import IdentityTransform
 
 from jobs.causes import catalog_away
+from jobs.errors import BadInput
 from jobs.lake.evolution import evolve
 from jobs.lake.registry import BY_NAME, Table
 from jobs.lake.store import Store
@@ -37,6 +38,7 @@ from jobs.settings import Settings
 
 NAME = "nightshelf"
 RUN_PROPERTY = "nightshelf.run-id"
+_MARK = "nightshelf.mark"
 _TABLE_PROPERTIES = {
     "commit.manifest-merge.enabled": "true",
     "write.metadata.previous-versions-max": "1000",
@@ -136,6 +138,12 @@ class LakeCatalog:
             )
         except sa.exc.OperationalError as error:
             raise catalog_away(error) from error
+        except (sa.exc.ArgumentError, ValueError):
+            # Neither the URL nor the cause is told: a password stands in the one, and may in the other.
+            raise BadInput(
+                "setting 'catalog': not a URL that SQLAlchemy can read; write it as "
+                "postgresql+psycopg2://user:password@host:port/database, the password percent-encoded"
+            ) from None
 
     @property
     def engine(self) -> sa.Engine:
@@ -159,12 +167,17 @@ class LakeCatalog:
         for task in table.scan(row_filter=row_filter or AlwaysTrue()).plan_files():
             yield task.file
 
-    def stage(self, table: Table, partitions: Sequence[Any], files: Iterable[str], run_id: str) -> Swap:
-        """Write the metadata in which `partitions` hold exactly `files`; show it to nobody."""
+    def stage(
+        self, table: Table, partitions: Sequence[Any], files: Iterable[str], run_id: str, mark: str = ""
+    ) -> Swap:
+        """Write the metadata in which `partitions` hold exactly `files`; show it to nobody.
+
+        `mark` is kept with its snapshots, so that whoever staged them finds them again (`own_metadata`).
+        """
         catalog = self.iceberg
         catalog.swaps.pop(table.name, None)
         with self._transaction(table) as transaction:
-            snapshot = {RUN_PROPERTY: run_id}
+            snapshot = {RUN_PROPERTY: run_id} | ({_MARK: mark} if mark else {})
             if partitions and transaction.table_metadata.current_snapshot() is not None:
                 doomed = In(table.partition, [_literal(p) for p in partitions])
                 if any(True for _ in self._planned(transaction, doomed)):
@@ -174,6 +187,18 @@ class LakeCatalog:
                 transaction.add_files(paths, snapshot_properties=snapshot, check_duplicate_files=False)
             transaction.set_properties({RUN_PROPERTY: run_id})
         return catalog.swaps.pop(table.name)
+
+    def own_metadata(self, swap: Swap, mark: str) -> Iterator[str]:
+        """Locations of all metadata files that staging with this mark wrote: nobody else's are among them."""
+        table = self.open(swap.metadata)
+        own = [
+            s for s in table.snapshots() if s.summary and s.summary.additional_properties.get(_MARK) == mark
+        ]
+        ids = {s.snapshot_id for s in own}
+        for snapshot in own:
+            yield from (m.manifest_path for m in snapshot.manifests(table.io) if m.added_snapshot_id in ids)
+            yield snapshot.manifest_list
+        yield swap.metadata
 
     def restart(self, name: str, base: str, files: Sequence[str], run_id: str) -> Swap:
         """Stage metadata in which the table holds exactly `files` and has no past: one snapshot.

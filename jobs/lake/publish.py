@@ -28,6 +28,11 @@ _INSERT = (
     "INSERT INTO iceberg_tables (catalog_name, table_namespace, table_name, metadata_location, "
     "previous_metadata_location) VALUES (:c, :n, :t, :new, NULL)"
 )
+_DELETE = "DELETE FROM iceberg_tables WHERE catalog_name = :c AND table_namespace = :n AND table_name = :t"
+_UPDATE = (
+    "UPDATE iceberg_tables SET previous_metadata_location = metadata_location, metadata_location = :new "
+    "WHERE catalog_name = :c AND table_namespace = :n AND table_name = :t"
+)
 
 _meta = sa.MetaData()
 _head = sa.Table(
@@ -122,10 +127,7 @@ class Publisher:
             try:
                 done = self._already(staging.run_id, records)
                 if done is None:
-                    with self.engine.connect() as connection:
-                        # Before the rebase: files that an erasure has removed cannot be staged again.
-                        self._refuse_outdated(connection, staging.run_id, ds, pinned)
-                    records = self._rebased(staging, records)
+                    records = self._rebased(staging, records, ds, pinned)
                     _require_audit(records)
                     failpoint("before_swap")
                     done = self._swap(staging.run_id, ds, records, pinned)
@@ -159,10 +161,21 @@ class Publisher:
         staged = {r.table: r.metadata for r in records}
         return next((p for p in self.log() if p.run_id == run_id and _nightly(p.tables) == staged), None)
 
-    def _rebased(self, staging: Staging, records: list[Staged]) -> list[Staged]:
+    def _rebased(self, staging: Staging, records: list[Staged], ds: str, pinned: int | None) -> list[Staged]:
         """Records whose base is what is current now; the files stay the same."""
+        # Files that an erasure has removed cannot be staged again.
+        self.require_fresh(staging.run_id, ds, pinned)
         current = self.catalog.pointers()
-        return [r if current.get(r.table) == r.base else staging.restage(r) for r in records]
+        try:
+            return [r if current.get(r.table) == r.base else staging.restage(r) for r in records]
+        except FileNotFoundError:
+            self.require_fresh(staging.run_id, ds, pinned)
+            raise
+
+    def require_fresh(self, run_id: str, ds: str, pinned: int | None) -> None:
+        """Raise `Outdated` where a shopper was forgotten since the run was pinned."""
+        with self.engine.connect() as connection:
+            self._refuse_outdated(connection, run_id, ds, pinned)
 
     def _swap(self, run_id: str, ds: str, records: list[Staged], pinned: int | None = None) -> Published:
         with self.engine.begin() as connection:
@@ -236,7 +249,6 @@ class Publisher:
             known = ", ".join(dict.fromkeys(p.run_id for p in self.log()[-5:])) or "none yet"
             raise BadInput(f"run '{run_id}' was never published; the latest are: {known}")
         target = past[-1]
-        where = "catalog_name = :c AND table_namespace = :n AND table_name = :t"
         with self.engine.begin() as connection:
             seq = self._lock(connection) + 1
             if self._forgotten_since(connection, target.seq):
@@ -246,16 +258,10 @@ class Publisher:
             names = {"c": NAME, "n": NAME}
             for table in pointers(connection):
                 if table not in wanted and table not in _LASTING:
-                    connection.execute(
-                        sa.text(f"DELETE FROM iceberg_tables WHERE {where}"), names | {"t": table}
-                    )
+                    connection.execute(sa.text(_DELETE), names | {"t": table})
             for table, metadata in wanted.items():
-                update = (
-                    "UPDATE iceberg_tables SET previous_metadata_location = metadata_location, "
-                    f"metadata_location = :new WHERE {where}"
-                )
                 values = names | {"t": table, "new": metadata}
-                if connection.execute(sa.text(update), values).rowcount == 0:
+                if connection.execute(sa.text(_UPDATE), values).rowcount == 0:
                     # A rollback to a run before the table's first one had taken it away.
                     connection.execute(sa.text(_INSERT), values)
                 failpoint("mid_swap")

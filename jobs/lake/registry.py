@@ -32,6 +32,7 @@ class Table:
 
     `partition` is the column whose values are replaced whole; `job` is the
     step that stages the table; `depends_on` names the tables it is made from.
+    `retention_days`: maintenance drops partitions older than so many days; None: they are kept for ever.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Table:
     depends_on: tuple[str, ...] = ()
     partition: str = "ds"
     owner: str = "data"
-    retention_days: int = 730
+    retention_days: int | None = None
     schema: pa.Schema = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -144,6 +145,7 @@ TABLES: tuple[Table, ...] = (
         ),
         key=("source", "entity", "row_hash", "ds"),
         job="clean",
+        retention_days=90,
     ),
     Table(
         name="intake",
@@ -187,6 +189,7 @@ TABLES: tuple[Table, ...] = (
         ),
         key=("user_id", "ds"),
         job="features",
+        retention_days=730,
         depends_on=("events_clean", "users"),
     ),
     Table(
@@ -236,6 +239,7 @@ TABLES: tuple[Table, ...] = (
         ),
         key=("user_id", "ds"),
         job="features",
+        retention_days=730,
         depends_on=("events_clean", "products", "users"),
     ),
     Table(
@@ -263,6 +267,7 @@ TABLES: tuple[Table, ...] = (
         ),
         key=("user_id", "rank", "ds"),
         job="recommend",
+        retention_days=730,
         depends_on=("events_clean", "products", "users", "user_features", "item_features", "models"),
     ),
     Table(
@@ -296,6 +301,7 @@ TABLES: tuple[Table, ...] = (
         ),
         key=("audience", "target", "rank", "ds"),
         job="recommend",
+        retention_days=730,
         depends_on=("recommendations", "products"),
     ),
     Table(
@@ -455,7 +461,6 @@ TABLES: tuple[Table, ...] = (
         job=FORGET,
         depends_on=("users",),
         partition="user_hash",
-        retention_days=3650,
     ),
 )
 

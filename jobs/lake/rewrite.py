@@ -1,9 +1,9 @@
-"""Parquet files of the lake, counted and written again without some of their rows, a batch at a time."""
+"""Parquet files of the lake: counted, joined, written again without some of their rows, batch by batch."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +17,8 @@ Doomed = Callable[[pa.RecordBatch], pa.Array]
 # A batch as it is to be: rows may be gone from it, or changed.
 Change = Callable[[pa.RecordBatch], pa.RecordBatch]
 _BATCH_ROWS = 65_536
+# Rows that a reader skips or reads at once: a row group of a joined file.
+_GROUP_BYTES = 64 << 20
 
 
 def batches(store: Store, key: str, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
@@ -29,6 +31,38 @@ def batches(store: Store, key: str, columns: list[str] | None = None) -> Iterato
 def count(store: Store, key: str, doomed: Doomed, columns: list[str]) -> int:
     """Rows of the file that would go."""
     return sum(int(pc.sum(doomed(batch)).as_py() or 0) for batch in batches(store, key, columns))
+
+
+def join(store: Store, keys: Sequence[str], target: str, schema: pa.Schema) -> int:
+    """Write the rows of several files, one file after the other, as one; returns its rows.
+
+    A column that a file lacks is null there. Holds some `_GROUP_BYTES` at a time, however large files are.
+    """
+    rows = 0
+    with tempfile.TemporaryDirectory(prefix="nightshelf-join-") as folder:
+        local = Path(folder, "part.parquet")
+        with pq.ParquetWriter(local, schema, compression="zstd", coerce_timestamps="us") as writer:
+            group: list[pa.RecordBatch] = []
+            for key in keys:
+                for batch in batches(store, key):
+                    group.append(_shaped(batch, schema))
+                    rows += batch.num_rows
+                    if sum(b.nbytes for b in group) >= _GROUP_BYTES:
+                        writer.write_table(pa.Table.from_batches(group))
+                        group = []
+            if group:
+                writer.write_table(pa.Table.from_batches(group))
+        store.push(local, target)
+    return rows
+
+
+def _shaped(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    there = set(batch.schema.names)
+    columns = [
+        batch.column(f.name).cast(f.type) if f.name in there else pa.nulls(batch.num_rows, f.type)
+        for f in schema
+    ]
+    return pa.record_batch(columns, schema=schema)
 
 
 def rewrite(store: Store, key: str, target: str, change: Change) -> int:

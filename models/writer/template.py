@@ -12,7 +12,7 @@ from models.writer.verify import Brief, Verdict, Verifier
 # Attributes a text shows at most: with values of at most 60 characters it stays inside the length bounds.
 MAX_SLOTS = 8
 # Values are data for jinja2, never templates; the result is plain text, so nothing is escaped.
-_ENGINE = Environment(autoescape=False, undefined=StrictUndefined, trim_blocks=True)
+_ENGINE = Environment(autoescape=False, undefined=StrictUndefined, trim_blocks=True)  # nosec B701
 
 _EN = (
     "{{ name }}{% if brand %} by {{ brand }}{% endif %}.{% if slots %} {{ slots | join('; ') }}.{% endif %}",

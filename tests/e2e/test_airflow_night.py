@@ -15,7 +15,8 @@ from jobs.lake.registry import NIGHTLY
 from jobs.night import Night
 from jobs.settings import ROOT
 from jobs.steps import STEPS
-from tests.e2e.conftest import SHOP_START, AirflowNight, Shop
+from tests.e2e.conftest import PLANTED, SHOP_START, AirflowNight, Shop
+from tests.jobs.erasure.scan import places
 from tests.nights import published
 
 pytestmark = pytest.mark.e2e
@@ -40,6 +41,17 @@ def test_every_step_ran_and_every_table_is_published(airflow_night: AirflowNight
     assert (current["run_id"], current["ds"]) == ("first", airflow_night.ds)
     assert set(current["tables"]) == set(summary["rows"])
     assert Path(summary["report"]).stat().st_size > 10_000
+
+
+def test_no_secret_is_in_a_log_an_xcom_or_a_file(airflow_night: AirflowNight) -> None:
+    """Airflow's folder holds its database, with the XComs, and the tasks' logs."""
+    home, lake = Path(airflow_night.environment["AIRFLOW_HOME"]), Path(airflow_night.settings.lake)
+    assert any(p.endswith(".log") for p in places(home, "recommend"))
+    assert any(p.endswith(".db") for p in places(home, "return_value"))
+    assert places(lake, "first")
+    for secret in PLANTED.values():
+        assert places(home, secret) == places(lake, secret) == set()
+        assert secret not in airflow_night.told
 
 
 def test_what_came_in_is_what_the_shop_made(airflow_night: AirflowNight, shop: Shop) -> None:

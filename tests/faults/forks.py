@@ -101,7 +101,8 @@ def forks(folder: Path) -> Iterator[Forks]:
 
 
 def _serve() -> None:
-    for name in ("jobs.browse", "jobs.publish", "jobs.runner", "tests.faults.toy", "boto3", "psycopg2"):
+    ours = ("browse", "publish", "runner", "forget_user", "lake_maintenance")
+    for name in (*(f"jobs.{n}" for n in ours), "tests.faults.toy", "boto3", "psycopg2"):
         importlib.import_module(name)
 
     running: dict[int, Path] = {}

@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.reader import Outside
+from tests.jobs.erasure.scan import places
 
 RUN_PROPERTY = "nightshelf.run-id"
 # Tables in which a late row rebuilds an earlier day.
 REBUILT = ("events_clean", "quarantine", "intake")
+# The table of proofs is no night's: it stays as it is over nights and rollbacks.
+LASTING = "erasures"
 GRACE_SECONDS = 24 * 3600
 Found = list[str] | None
 Day = dict[str, dict[Any, dict[str, str]]]
@@ -39,7 +42,8 @@ class View:
 
     `settled`: the run ended, so `current.json` must be the catalog's newest. `ds`: the date that the case
     runs for, the only one whose files may change, but for the days `touched` that late rows rebuild.
-    `expected`: the rows of an undisturbed run of that date.
+    `expected`: the rows of an undisturbed run of that date. `forgotten`: shoppers who were to be forgotten,
+    each with the tables that named them before; `erased`: it was done, and not only begun.
     """
 
     lake: Outside
@@ -48,6 +52,8 @@ class View:
     ds: str = ""
     touched: frozenset[str] = frozenset()
     expected: dict[str, list[dict[str, Any]]] | None = None
+    forgotten: dict[str, frozenset[str]] = field(default_factory=dict)
+    erased: bool = True
     lost: int = 0
     orphans: int = 0
 
@@ -73,7 +79,8 @@ def all_or_nothing(view: View) -> Found:
     current = lake.current()
     looks = {"the catalog": lake.pointers(), "current.json": current["tables"] if current else {}}
     for name, tables in looks.items():
-        runs = {lake.metadata(m)["properties"].get(RUN_PROPERTY) for m in tables.values()}
+        nightly = (m for t, m in tables.items() if t != LASTING)
+        runs = {lake.metadata(m)["properties"].get(RUN_PROPERTY) for m in nightly}
         if len(runs) > 1:
             broken.append(f"{name} shows tables of the runs {sorted(map(str, runs))}")
     published = lake.publishes()
@@ -133,12 +140,14 @@ def conservation(view: View) -> Found:
 def _landed(view: View, intake: list[dict[str, Any]]) -> list[str]:
     """Where raw files were landed: what intake counts is what their manifests say had come."""
     counts: Counter[Any] = Counter()
-    horizon = max((p["ds"] for p in view.lake.publishes()), default="")
+    # The dates of the runs that readers see: one that was rolled back has built nothing for them.
+    runs = view.lake.pointers().get("runs")
+    horizon = max((r["ds"].isoformat() for r in view.lake.rows(runs)), default="") if runs else ""
     for uri in view.lake.listing("landing"):
         if "/_batches/" in uri:
             batch = json.loads(view.lake.fetch(uri))
             for entity, body in batch["entities"].items():
-                for day, arrived, rows in body["days"]:
+                for day, arrived, rows in [*body["days"], *body.get("forgotten", [])]:
                     if arrived <= horizon and day <= horizon:
                         counts[batch["source"], entity, day] += rows
     told = {(r["source"], r["entity"], r["ds"].isoformat()): r["rows_in"] for r in intake}
@@ -170,6 +179,8 @@ def audited(view: View) -> Found:
         return None
     broken, last = [], published[-1]
     for table, metadata in last["tables"].items():
+        if table == LASTING:
+            continue
         try:
             record = view.lake.json(f"runs/{last['run_id']}/staged/{table}.json")
         except FileNotFoundError:
@@ -205,30 +216,51 @@ def monotonic(view: View) -> Found:
 
 
 def erasure(view: View) -> Found:
-    """7. After a shopper is forgotten, no byte of theirs is left.
+    """7. After a shopper is forgotten, no byte of theirs is left: in no file of the lake, live or old.
 
-    Not applicable where nobody was forgotten: no `forgotten/` folder and no table `erasures`.
+    While it is only begun, readers see all of them or nothing. Not applicable where nobody was forgotten.
     """
-    if not view.lake.listing("forgotten") and "erasures" not in view.lake.pointers():
+    if not view.forgotten:
         return None
-    names = {json.loads(view.lake.fetch(u)).get("user_id", "") for u in view.lake.listing("forgotten")} - {""}
-    if not names:
-        return None
-    broken = []
-    for uri in [u for folder in ("warehouse", "landing", "work") for u in view.lake.listing(folder)]:
-        body = view.lake.fetch(uri)
-        broken += [f"{uri} still holds a forgotten shopper" for name in names if name.encode() in body]
+    broken: list[str] = []
+    for name, before in view.forgotten.items():
+        seen = naming(view.lake, name)
+        if not view.erased:
+            if seen not in (frozenset(), before):
+                broken.append(f"an erasure half done shows in {sorted(seen ^ before)}")
+            continue
+        broken += [f"{table} still names a forgotten shopper" for table in sorted(seen)]
+        # Unpacked: Parquet and Avro files hold what they hold compressed.
+        broken += [f"{p} still holds a forgotten shopper" for p in sorted(places(Path(view.lake.lake), name))]
+        broken += _unproven(view.lake, name)
     return broken
+
+
+def naming(lake: Outside, name: str) -> frozenset[str]:
+    """The published tables that name a shopper."""
+    return frozenset(t for t, m in lake.pointers().items() if any(name in str(r) for r in lake.rows(m)))
+
+
+def _unproven(lake: Outside, name: str) -> list[str]:
+    """The tombstone that keeps the shopper out, and the proof, both by the keyed hash; nothing left to do."""
+    digest = hashlib.sha256(lake.fetch(f"{lake.lake}/forgotten/salt") + name.encode()).hexdigest()
+    left = {u.rsplit("/", 1)[-1] for u in lake.listing("forgotten")}
+    broken = [] if f"{digest}.json" in left else ["a forgotten shopper has no tombstone"]
+    broken += [f"an erasure that has ended left {n}" for n in left if n.endswith(".pending")]
+    proofs = [r["user_hash"] for r in lake.rows(lake.pointers()[LASTING])]
+    return broken if proofs.count(digest) == 1 else [*broken, "a forgotten shopper has not one proof"]
 
 
 def no_leak(view: View) -> Found:
     """8. Nothing reachable is missing, nothing unreachable is older than the grace period.
 
-    Reachable is what any publish showed: `rollback` may go back to each. A case lasts minutes, so what a
-    killed attempt left is younger than the grace period; `orphans` counts it.
+    Reachable is what any publish since the last erasure showed: `rollback` may go back to each. A case lasts
+    minutes, so what a killed attempt left is younger than the grace period; `orphans` counts it.
     """
     reachable: set[str] = set()
-    for tables in [p["tables"] for p in view.lake.publishes()] + [view.lake.pointers()]:
+    log = view.lake.publishes()
+    floor = max((p["seq"] for p in log if p["kind"] == "forget"), default=0)
+    for tables in [p["tables"] for p in log if p["seq"] >= floor] + [view.lake.pointers()]:
         for metadata in tables.values():
             if metadata not in reachable:
                 reachable.add(metadata)

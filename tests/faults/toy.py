@@ -7,8 +7,11 @@ minutes. Each step's name is told on stdout before it starts.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from collections import Counter
+from collections.abc import Iterable
 from datetime import date, timedelta
 from types import ModuleType
 from typing import Any
@@ -17,13 +20,20 @@ import pyarrow as pa
 
 from jobs import cli, publish
 from jobs.lake.registry import BY_NAME, NIGHTLY, Table
+from jobs.lake.store import Store
 from jobs.night import Night
 from tests.expectations.good_rows import good
 
+# As long as the bounds in a manifest, which cut longer ids: it must not stand there either.
+SHOPPER = "zoe.secret-77"
 _DAYS = 3
 _EVENTS, _REFUSED, _TWICE = 10, 3, 2
+Row = dict[str, Any]
 # On an object store, where a table costs dozens of requests, fewer tables make a night.
 SMALL = "TOY_SMALL"
+# As a night of many shards leaves a table: one file a row.
+CROWDED = "TOY_CROWDED"
+_CROWD = 6
 _FEW = ("products", "similar_items", "recommendations")
 
 
@@ -34,22 +44,34 @@ def staged() -> tuple[Table, ...]:
 
 def stage(night: Night) -> dict[str, Any]:
     """Stages three days of events, what was refused and counts, and three rows of every other table."""
+    days = [night.ds - timedelta(days=n) for n in range(_DAYS)]
+    came, gone = landed(night.store, days) if night.store.list("landing") else (literal(days), Counter())
+    events = [r["event"] for r in came if "event" in r]
+    there = any(e["user_id"] == SHOPPER for e in events)
+    made = {
+        "events_clean": events,
+        "quarantine": [r["refused"] for r in came if "refused" in r],
+        "intake": [_counted(day, [r for r in came if r["ds"] == day], gone[day]) for day in days],
+    }
     for table in staged():
-        days = [night.ds - timedelta(days=n) for n in range(_DAYS)]
-        if table.name == "events_clean":
-            rows = [_event(day, n) for day in days for n in range(_EVENTS)]
-        elif table.name == "intake":
-            rows = [_counted(day) for day in days]
-        elif table.name == "quarantine":
-            rows = [
-                good("quarantine", row_hash=f"{n}", arrived=day, ds=day)
-                for day in days
-                for n in range(_REFUSED)
-            ]
-        else:
-            rows, days = [_row(table, night, n) for n in range(3)], [night.ds]
-        night.stage(table.name, pa.Table.from_pylist(rows, schema=table.schema), partitions=days)
+        rows, partitions = made.get(table.name), days
+        if rows is None:
+            rows, partitions = [_row(table, night, n) for n in range(3)], [night.ds]
+            rows = [r for r in rows if there or r.get("user_id") != SHOPPER]
+        if CROWDED in os.environ and table.name == "recommendations":
+            _stage_crowded(night, table, rows)
+            continue
+        night.stage(table.name, pa.Table.from_pylist(rows, schema=table.schema), partitions=partitions)
     return {"tables": len(staged())}
+
+
+def _stage_crowded(night: Night, table: Table, rows: list[Row]) -> None:
+    folder, keys = night.new_data_dir(table.name), []
+    for number in range(_CROWD):
+        row = dict(rows[number % len(rows)], rank=number + 1)
+        keys.append(f"{folder}/part-{number}.parquet")
+        night.store.write_parquet(keys[-1], pa.Table.from_pylist([row], schema=table.schema))
+    night.stage_files(table.name, keys)
 
 
 def mark(night: Night) -> dict[str, Any]:
@@ -58,11 +80,22 @@ def mark(night: Night) -> dict[str, Any]:
     return {}
 
 
-def _event(day: date, number: int) -> dict[str, Any]:
+def literal(days: Iterable[date]) -> list[Row]:
+    """What comes on each of the days: events, refused rows, and copies of an event."""
+    rows: list[Row] = []
+    for day in days:
+        rows += [{"event": _event(day, n), "ds": day} for n in range(_EVENTS)]
+        rows += [{"refused": _refused(day, n), "ds": day} for n in range(_REFUSED)]
+        rows += [{"ds": day} for _ in range(_TWICE)]
+    return rows
+
+
+def _event(day: date, number: int) -> Row:
     when = good("events_clean")["event_time"].replace(year=day.year, month=day.month, day=day.day)
     return good(
         "events_clean",
         event_id=f"{day}-{number}",
+        user_id=SHOPPER if number == 0 else "u1",
         event_time=when,
         arrived=day,
         list_ds=None,
@@ -71,9 +104,70 @@ def _event(day: date, number: int) -> dict[str, Any]:
     )
 
 
-def _counted(day: date) -> dict[str, Any]:
-    counts = {"good": _EVENTS, "quarantined": _REFUSED, "duplicates": _TWICE, "late": 0}
-    return good("intake", rows_in=_EVENTS + _REFUSED + _TWICE, ds=day, **counts)
+def _refused(day: date, number: int) -> Row:
+    raw = json.dumps({"who": SHOPPER if number == 0 else "u1", "price": "x"})
+    return good("quarantine", row_hash=f"{day}-{number}", raw=raw, arrived=day, ds=day)
+
+
+def _counted(day: date, rows: list[Row], gone: int) -> Row:
+    counts = {"good": sum("event" in r for r in rows), "quarantined": sum("refused" in r for r in rows)}
+    counts["duplicates"] = len(rows) - counts["good"] - counts["quarantined"]
+    return good("intake", rows_in=len(rows) + gone, ds=day, late=0, forgotten=gone, **counts)
+
+
+# -- the landing ---------------------------------------------------------------------
+
+_TEXTS = ("event_id", "user_id", "broken", "raw", "row_hash", "file", "source")
+_LANDED = pa.schema(
+    [(n, pa.string()) for n in _TEXTS]
+    + [("copies", pa.int64()), ("arrived", pa.date32()), ("ds", pa.date32())]
+)
+
+
+def land(store: Store, days: Iterable[date]) -> None:
+    """Lands the rows of these days as `nightshelf import` does: files, then a manifest that counts them."""
+    for day in days:
+        rows = [_landed_row(r, n) for n, r in enumerate(literal([day]))]
+        folder = f"landing/sample/events/{day}-0"
+        store.write_parquet(f"{folder}/part.parquet", pa.Table.from_pylist(rows, schema=_LANDED))
+        body = {"folder": folder, "days": [[str(day), str(day), len(rows)]]}
+        manifest = {"source": "sample", "mapping": "m", "files": [str(day)], "entities": {"events": body}}
+        store.write(f"landing/sample/_batches/{day}.json", json.dumps(manifest).encode())
+
+
+def _landed_row(row: Row, number: int) -> Row:
+    day = row["ds"]
+    found = {"source": "sample", "file": "a.csv", "copies": 1, "arrived": day, "ds": day}
+    found |= {"row_hash": f"{day}-row-{number}", "raw": "{}", "user_id": "u1"}
+    if "event" in row:
+        who = row["event"]["user_id"]
+        found |= {"event_id": row["event"]["event_id"], "user_id": who, "raw": json.dumps({"who": who})}
+    elif "refused" in row:
+        refused = row["refused"]
+        found |= {"row_hash": refused["row_hash"], "raw": refused["raw"], "broken": refused["rules"]}
+        found["user_id"] = json.loads(refused["raw"])["who"]
+    return found
+
+
+def landed(store: Store, days: Iterable[date]) -> tuple[list[Row], Counter[date]]:
+    """What the landing still holds of these days, as `literal` gives it, and how many rows it left out."""
+    rows: list[Row] = []
+    gone: Counter[date] = Counter()
+    for day in days:
+        key = f"landing/sample/_batches/{day}.json"
+        if not store.exists(key):
+            continue
+        body = json.loads(store.read(key))["entities"]["events"]
+        gone[day] = sum(n for _, _, n in body.get("forgotten", []))
+        there = [r for k in store.list(body["folder"]) for r in store.read_parquet(k).to_pylist()]
+        hashes, ids = {r["row_hash"] for r in there}, {r["event_id"] for r in there}
+        rows += [
+            r
+            for r in literal([day])
+            if ("event" not in r or r["event"]["event_id"] in ids)
+            and ("refused" not in r or r["refused"]["row_hash"] in hashes)
+        ]
+    return rows, gone
 
 
 def _row(table: Table, night: Night, number: int) -> dict[str, Any]:
@@ -84,6 +178,8 @@ def _row(table: Table, night: Night, number: int) -> dict[str, Any]:
     row["ds"] = night.ds
     name = table.key[0]
     row[name] = f"{row[name]}-{number}"
+    if "user_id" in row and number == 0:
+        row["user_id"] = SHOPPER
     if "model_version" in row:
         row["model_version"] = night.run_id
     return row

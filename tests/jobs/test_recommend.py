@@ -98,6 +98,16 @@ def test_reasons_name_what_was_really_done(done):
             assert row.reason in ("You bought this before", "You looked at this before")
 
 
+def test_an_audience_of_fewer_than_min_group_is_not_written(done):
+    listed = done.read("recommendations").to_pandas().groupby("product_id")["user_id"].nunique()
+    least = done.settings.min_group
+    assert (listed < least).any(), "the test would prove nothing: every product is in enough lists"
+    found = done.read("audiences").to_pandas()
+    assert found.groupby(["audience", "target"])["user_id"].nunique().min() >= least
+    products = set(found.query("audience == 'product'")["target"])
+    assert products == set(listed.index[listed >= least])
+
+
 def test_a_shopper_without_a_past_gets_what_is_popular(done):
     cold = done.read("recommendations").to_pandas().query("user_id == @COLD")
     assert set(cold["source"]) == {"popularity"}

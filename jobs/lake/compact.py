@@ -1,0 +1,107 @@
+"""Partitions of many small files, joined into few: the same rows, in files of a target size.
+
+Nothing is taken away: metadata of earlier publishes and of runs at work goes on naming the small files, until
+the sweep finds that nothing does.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from jobs.lake.catalog import RUN_PROPERTY, LakeCatalog, Swap, partition_value
+from jobs.lake.registry import BY_NAME
+from jobs.lake.rewrite import join
+
+# A file of at least this part of the target size is left as it is.
+_LARGE = 0.75
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """One partition of a table: `groups` of small files (URIs), each to become one file; `rest` stays."""
+
+    value: Any
+    groups: tuple[tuple[str, ...], ...]
+    rest: tuple[str, ...]
+    rows: int
+
+    @property
+    def files(self) -> int:
+        return sum(len(g) for g in self.groups)
+
+
+@dataclass
+class Compaction:
+    """What one plan has written: swaps to publish, and all keys, for when nobody wants them."""
+
+    mark: str = field(default_factory=lambda: uuid.uuid4().hex)
+    swaps: list[Swap] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
+
+
+def crowds(catalog: LakeCatalog, base: Mapping[str, str], target: int, least: int) -> dict[str, list[Crowd]]:
+    """Table → partitions with at least `least` files that are small beside `target` (bytes)."""
+    found: dict[str, list[Crowd]] = {}
+    for name, metadata in base.items() if target else ():
+        # A column that only the lake's table has could not be written again as the registry knows it.
+        columns = {f.name for f in catalog.open(metadata).schema().fields}
+        if name not in BY_NAME or not columns <= set(BY_NAME[name].schema.names):
+            continue
+        partitions: dict[Any, list[Any]] = {}
+        for file in catalog.files(metadata):
+            partitions.setdefault(partition_value(BY_NAME[name], file), []).append(file)
+        listed = (_crowd(value, files, target, least) for value, files in sorted(partitions.items()))
+        found[name] = [c for c in listed if c is not None]
+    return {name: listed for name, listed in found.items() if listed}
+
+
+def _crowd(value: Any, files: Sequence[Any], target: int, least: int) -> Crowd | None:
+    small = [f for f in files if f.file_size_in_bytes < _LARGE * target]
+    if len(small) < least:
+        return None
+    groups: list[tuple[str, ...]] = []
+    joined: list[Any] = []
+    group: list[Any] = []
+    for file in [*sorted(small, key=lambda f: str(f.file_path)), None]:
+        full = file is None or sum(f.file_size_in_bytes for f in group) + file.file_size_in_bytes > target
+        if full and len(group) > 1:
+            groups.append(tuple(f.file_path for f in group))
+            joined += group
+        group = [file] if full else [*group, file]
+    taken = {path for g in groups for path in g}
+    rest = tuple(sorted(f.file_path for f in files if f.file_path not in taken))
+    return Crowd(value, tuple(groups), rest, sum(f.record_count for f in joined)) if groups else None
+
+
+def compact(
+    catalog: LakeCatalog, base: Mapping[str, str], crowded: Mapping[str, Sequence[Crowd]], into: Compaction
+) -> None:
+    """Write the joined files and stage each table's metadata; `into` tells what was written so far."""
+    for name, partitions in crowded.items():
+        spec, folder = BY_NAME[name], f"warehouse/{name}/data/compact-{into.mark[:12]}"
+        files: list[str] = []
+        for place, crowd in enumerate(partitions):
+            rows = 0
+            for number, group in enumerate(crowd.groups):
+                key = f"{folder}/part-{place:05d}-{number:05d}.parquet"
+                into.written.append(key)
+                rows += join(catalog.store, [catalog.store.key_of(f) for f in group], key, spec.schema)
+                files.append(catalog.store.location(key))
+            if rows != crowd.rows:
+                raise ValueError(f"{name} {crowd.value}: {crowd.rows} rows before joining, {rows} after")
+            files += crowd.rest
+        # The run that made the rows stays the table's run: all tables go on carrying the same one.
+        run_id = catalog.open(base[name]).properties.get(RUN_PROPERTY, "")
+        values = [crowd.value for crowd in partitions]
+        swap = catalog.stage(spec, values, files, run_id, into.mark)
+        into.swaps.append(swap)
+        # Now, while it can be read: an erasure removes what it finds.
+        into.written += [catalog.store.key_of(m) for m in catalog.own_metadata(swap, into.mark)]
+
+
+def discard(catalog: LakeCatalog, done: Compaction) -> None:
+    """Remove what was written for nothing: it may hold a shopper whom the publish that won has forgotten."""
+    catalog.store.delete(done.written)
