@@ -6,6 +6,7 @@ are the same. An operator's package is imported only where it is chosen.
 
 from __future__ import annotations
 
+import importlib
 import os
 from typing import Any
 
@@ -38,14 +39,19 @@ def step(name: str, *, gpu: bool = False, **kwargs: Any) -> BaseOperator:
     if gpu:
         given["pool"] = os.environ.get("NIGHTSHELF_GPU_POOL", "gpu")
     if way == "kubernetes":
-        from nightshelf_kubernetes import PodStepOperator
-
-        return PodStepOperator(gpu=gpu, **given)
+        return _operator("nightshelf_kubernetes", "PodStepOperator", way)(gpu=gpu, **given)
     if gpu:
         # The worker itself needs the GPU; where pods do the work, it does not.
         given["queue"] = "gpu"
     if way == "spark-submit" and uses_spark(name):
-        from nightshelf_spark import SparkStepOperator
-
-        return SparkStepOperator(**given)
+        return _operator("nightshelf_spark", "SparkStepOperator", way)(**given)
     return StepOperator(**given)
+
+
+def _operator(module: str, name: str, way: str) -> Any:
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"NIGHTSHELF_RUN_WITH={way}: install this package's extra '{way}' ({error})"
+        ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -73,6 +74,23 @@ def test_a_wrong_setting_is_named(
     monkeypatch.setenv("NIGHTSHELF_APPROVE", "ask")
     monkeypatch.setenv(f"NIGHTSHELF_{name}", value)
     with pytest.raises(ValueError, match=says):
+        load("nightly")
+
+
+@pytest.mark.parametrize(
+    ("way", "file", "missing"),
+    [
+        ("kubernetes", "nightshelf_kubernetes", "airflow.providers.cncf.kubernetes.operators.pod"),
+        ("spark-submit", "nightshelf_spark", "airflow.providers.apache.spark.hooks.spark_submit"),
+    ],
+)
+def test_a_missing_package_is_named(
+    load: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, way: str, file: str, missing: str
+) -> None:
+    monkeypatch.setenv("NIGHTSHELF_RUN_WITH", way)
+    monkeypatch.delitem(sys.modules, file, raising=False)
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(ImportError, match=f"NIGHTSHELF_RUN_WITH={way}: install this package's extra '{way}'"):
         load("nightly")
 
 
