@@ -54,7 +54,8 @@ class Pods:
         if code is not None:
             phase = "Failed" if code else "Succeeded"
             # As a container reports a death by signal.
-            state = {"terminated": {"exitCode": code if code >= 0 else 128 - code, "message": "last words"}}
+            ended = {"exitCode": code if code >= 0 else 128 - code, "finishedAt": _now()}
+            state = {"terminated": ended}
         status = {"name": container, "state": state, "ready": code is None, "restartCount": 0}
         status |= {"image": "toy", "imageID": "toy"}
         conditions = [{"type": "PodScheduled", "status": "True"}]
