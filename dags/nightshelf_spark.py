@@ -108,12 +108,16 @@ def _said(lines: Sequence[str]) -> str:
     return own[-1] if own else next((line for line in reversed(lines) if line), "")
 
 
+def _package(name: str) -> Path | None:
+    """Where a package lies; it is not imported."""
+    spec = importlib.util.find_spec(name)
+    places = list(spec.submodule_search_locations or []) if spec else []
+    return Path(places[0]) if places else None
+
+
 def _jobs() -> Path:
-    """Where our package lies; it is not imported."""
-    spec = importlib.util.find_spec("jobs")
-    installed = list(spec.submodule_search_locations or []) if spec else []
     here = HOME / "jobs"
-    return here if here.is_dir() or not installed else Path(installed[0])
+    return here if here.is_dir() else _package("jobs") or here
 
 
 def _application() -> Path:
@@ -122,8 +126,15 @@ def _application() -> Path:
 
 
 def _spark_submit() -> str:
-    beside = Path(sys.executable).with_name("spark-submit")
-    return str(beside) if beside.exists() else shutil.which("spark-submit") or "spark-submit"
+    """That of the worker's own PySpark, else the one on the path."""
+    pyspark = _package("pyspark")
+    own = pyspark / "bin" / "spark-submit" if pyspark else None
+    found = str(own) if own and own.exists() else shutil.which("spark-submit")
+    if found is None:
+        raise AirflowFailException(
+            "spark-submit is not on this worker: install PySpark, or set PATH"
+        )
+    return found
 
 
 def _environment() -> dict[str, str]:
