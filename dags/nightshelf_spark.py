@@ -131,9 +131,7 @@ def _spark_submit() -> str:
     own = pyspark / "bin" / "spark-submit" if pyspark else None
     found = str(own) if own and own.exists() else shutil.which("spark-submit")
     if found is None:
-        raise AirflowFailException(
-            "spark-submit is not on this worker: install PySpark, or set PATH"
-        )
+        raise AirflowFailException("spark-submit is not on this worker: install PySpark, or set PATH")
     return found
 
 
