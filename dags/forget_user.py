@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 
 import pendulum
 from airflow.sdk import DAG, Param
-from nightshelf_step import CareOperator, say_failed
+from nightshelf_notify import say_failed
+from nightshelf_step import CareOperator
 
 with DAG(
     dag_id="forget_user",

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 import pendulum
 from airflow.sdk import DAG, CronTriggerTimetable, Param
-from nightshelf_step import CareOperator, say_failed
+from nightshelf_notify import say_failed
+from nightshelf_step import CareOperator
 
 CRON = os.environ.get("NIGHTSHELF_MAINTENANCE_CRON", "0 12 * * 0")
 

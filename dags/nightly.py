@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from datetime import datetime, timedelta
-from typing import Any
 
 import pendulum
 from airflow.sdk import (
@@ -20,7 +19,9 @@ from airflow.sdk import (
     DeadlineReference,
     Param,
 )
-from nightshelf_step import StepOperator, say_failed, say_late
+from nightshelf_approval import PublishApproval, bound, mode, wait
+from nightshelf_factory import step
+from nightshelf_notify import say_failed, say_late
 
 CRON = os.environ.get("NIGHTSHELF_CRON", "0 2 * * *")
 # 0: no deadline, for a night that a person watches.
@@ -32,8 +33,7 @@ OUTPUTS = [
     for table in ("recommendations", "similar_items", "product_descriptions", "user_profiles")
 ]
 
-# Steps that use a GPU where there is one: as many at once as the pool has slots.
-GPU: dict[str, Any] = {"pool": os.environ.get("NIGHTSHELF_GPU_POOL", "gpu"), "queue": "gpu"}
+LONG = timedelta(hours=2)
 
 PARAMS = {
     "ds": Param(
@@ -75,28 +75,36 @@ with DAG(
         "execution_timeout": timedelta(hours=1),
     },
 ) as dag:
-
-    def step(name: str, **kwargs: Any) -> StepOperator:
-        return StepOperator(task_id=name, step=name, **kwargs)
-
     pin_inputs = step("pin_inputs", options=["retrain", "max_users", "max_products"])
     ingest = step("ingest")
     clean = step("clean")
     check_inputs = step("check_inputs")
     features = step("features")
-    train_recommender = step("train_recommender", execution_timeout=timedelta(hours=2), **GPU)
-    recommend = step("recommend", execution_timeout=timedelta(hours=2), **GPU)
+    train_recommender = step("train_recommender", execution_timeout=LONG, gpu=True)
+    recommend = step("recommend", execution_timeout=LONG, gpu=True)
     ab_report = step("ab_report")
-    train_writer = step("train_writer", execution_timeout=timedelta(hours=2), **GPU)
-    describe = step("describe", execution_timeout=timedelta(hours=2), **GPU)
+    train_writer = step("train_writer", execution_timeout=LONG, gpu=True)
+    describe = step("describe", execution_timeout=LONG, gpu=True)
     review_queue = step("review_queue")
     audit = step("audit")
     publish = step("publish", outlets=OUTPUTS, execution_timeout=timedelta(minutes=15))
     # A teardown: it runs whatever happened before, and does not make a failed night look green.
-    report = step("report", retries=0).as_teardown()
+    told = {"kept": "approve"} if mode() != "off" else {}
+    report = step("report", told=told, retries=0).as_teardown()
 
     pin_inputs >> ingest >> clean >> check_inputs >> [features, train_recommender, train_writer]
     [features, train_recommender] >> recommend
     train_writer >> describe >> review_queue
     recommend >> ab_report
-    [ab_report, review_queue] >> audit >> publish >> report
+    [ab_report, review_queue] >> audit
+    audit >> publish >> report
+    if mode() != "off":
+        approve = PublishApproval(
+            task_id="approve",
+            audit="audit",
+            most=bound(),
+            ask=mode() == "ask",
+            response_timeout=wait(),
+            execution_timeout=timedelta(minutes=15),
+        )
+        audit >> approve >> publish

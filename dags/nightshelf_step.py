@@ -1,4 +1,4 @@
-"""The operators: a step, or a command of care, as its own process, its exit code as Airflow's decision."""
+"""What a task runs, and what its exit code means: a step, or a command of care, as its own process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,30 +38,70 @@ def resolve_ds(context: dict[str, Any]) -> str:
     return str(logical_date.strftime("%Y-%m-%d"))
 
 
-class StepOperator(BaseOperator):
-    """Runs `nightshelf <step> --ds … --run-id …`; the last line of its output is the XCom.
+def failure(step: str, code: int, said: str) -> AirflowException:
+    """What a task raises for an exit code: `AirflowFailException` where another try would change nothing."""
+    if code in FINAL:
+        return AirflowFailException(f"{step}: {FINAL[code]} (exit {code}): {said}")
+    return AirflowException(f"{step}: exit {code}: {said}")
+
+
+def answer_in(lines: Iterable[str]) -> dict[str, Any] | None:
+    """The step's answer, its last line of JSON, wherever others print after it; None where it is lost."""
+    for line in reversed(list(lines)):
+        if line.startswith("{"):
+            try:
+                found: dict[str, Any] = json.loads(line)
+            except ValueError:
+                continue
+            return found
+    return None
+
+
+class StepCommand:
+    """The words of `nightshelf <step> --ds … --run-id …`, whatever operator runs them.
+
+    `options` names the params that are handed to the step; `told` maps an option to the task whose XCom of
+    that name is its value, where there is one.
+    """
+
+    step: str
+    options: list[str]
+    told: dict[str, str]
+
+    def words(self, context: Any) -> list[str]:
+        params = context["params"]
+        run_id = params.get("run_id") or context["dag_run"].run_id
+        words = [self.step, "--ds", resolve_ds(context), "--run-id", run_id]
+        for name in self.options:
+            if params.get(name) is not None:
+                words += [_option(name), str(params[name])]
+        for name, task in self.told.items():
+            value = context["ti"].xcom_pull(task_ids=task, key=name)
+            if value:
+                words += [_option(name), str(value)]
+        return words
+
+    def command(self, context: Any) -> list[str]:
+        return [*COMMAND, *self.words(context)]
+
+
+class StepOperator(StepCommand, BaseOperator):
+    """Runs a step as a process; the last line of its output is the XCom.
 
     Exit codes 2 and 10 fail the task for good; anything else than 0 is tried
-    again as often as `retries` allows. `options` names the params that are
-    handed to the step.
+    again as often as `retries` allows.
     """
 
     ui_color = "#e8eef7"
 
-    def __init__(self, *, step: str, options: Sequence[str] = (), **kwargs: Any) -> None:
+    def __init__(
+        self, *, step: str, options: Sequence[str] = (), told: dict[str, str] | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.step = step
         self.options = list(options)
+        self.told = dict(told or {})
         self._process: subprocess.Popen[str] | None = None
-
-    def command(self, context: dict[str, Any]) -> list[str]:
-        params = context["params"]
-        run_id = params.get("run_id") or context["dag_run"].run_id
-        command = [*COMMAND, self.step, "--ds", resolve_ds(context), "--run-id", run_id]
-        for name in self.options:
-            if params.get(name) is not None:
-                command += [_option(name), str(params[name])]
-        return command
 
     def shown(self, command: list[str]) -> list[str]:
         """The command as the log shows it."""
@@ -88,10 +128,8 @@ class StepOperator(BaseOperator):
             code = self._process.wait()
         finally:
             self.on_kill()
-        if code in FINAL:
-            raise AirflowFailException(f"{self.step}: {FINAL[code]} (exit {code}): {last}")
         if code != 0:
-            raise AirflowException(f"{self.step}: exit {code}: {last}")
+            raise failure(self.step, code, last)
         answer: dict[str, Any] = json.loads(last)
         return answer
 
@@ -122,15 +160,14 @@ class CareOperator(StepOperator):
         self.flags = list(flags)
         self.private = dict(private or {})
 
-    def command(self, context: dict[str, Any]) -> list[str]:
+    def words(self, context: Any) -> list[str]:
         params = context["params"]
-        command = [*COMMAND, self.step, "--json"]
-        command += [_option(name) for name in self.flags if params.get(name)]
+        words = [self.step, "--json", *(_option(name) for name in self.flags if params.get(name))]
         for name in self.options:
             if params.get(name) is not None:
-                command += [_option(name), str(params[name])]
+                words += [_option(name), str(params[name])]
         # With '=', so that a value which begins with '-' is no option.
-        return command + [f"{_option(name)}={params[param]}" for name, param in self.private.items()]
+        return words + [f"{_option(name)}={params[param]}" for name, param in self.private.items()]
 
     def shown(self, command: list[str]) -> list[str]:
         hidden = tuple(f"{_option(name)}=" for name in self.private)
@@ -139,14 +176,3 @@ class CareOperator(StepOperator):
 
 def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
-
-
-def say_failed(context: Any) -> None:
-    """Failure callback of the DAG: one line that a log search or an alert rule finds."""
-    run = context["dag_run"]
-    log.error("NIGHTSHELF NIGHT FAILED: run %s of %s; its report says why", run.run_id, run.dag_id)
-
-
-async def say_late(**kwargs: Any) -> None:
-    """Deadline callback: the night is not published in time."""
-    log.error("NIGHTSHELF NIGHT LATE: %s", kwargs.get("text", "a night missed its deadline"))

@@ -12,6 +12,7 @@ from jobs import quality
 from jobs.cli import main
 from jobs.errors import GateFailed
 from jobs.lake.registry import BY_NAME, NIGHTLY
+from jobs.list_change import list_change
 from jobs.night import Night
 from jobs.quality import Measure
 from jobs.spark import spark
@@ -37,7 +38,7 @@ def run(night: Night) -> dict[str, Any]:
     seen["quality_metrics"] = _metadata(night, "quality_metrics")
     checked += quality.check_tables(night, checks, ["quality_metrics"])
     docs = quality.push_docs(night, checks, "audit")
-    note = quality.as_note(night, checked, measures, docs)
+    note = quality.as_note(night, checked, measures, docs) | {"list_change": list_change(night)}
     for table in passed:
         note["tables"][table] = inputs["tables"][table]
     night.note("audit", note)
@@ -47,7 +48,16 @@ def run(night: Night) -> dict[str, Any]:
             raise GateFailed(f"{table} was staged again while it was audited: run 'audit' again")
         night.mark_audited(table)
     rows = {table: entry["rows"] for table, entry in note["tables"].items()}
-    return {"status": note["status"], "warnings": len(note["warnings"]), "rows": rows, "docs": docs}
+    # What a person is asked about before `publish`, where people are asked: the inputs' warnings too.
+    warned = inputs.get("warnings", []) + note["warnings"]
+    return {
+        "status": note["status"],
+        "warnings": len(warned),
+        "warned": [sentence[:200] for sentence in warned[:5]],
+        "list_change": note["list_change"],
+        "rows": rows,
+        "docs": docs,
+    }
 
 
 def _inputs_note(night: Night) -> dict[str, Any]:

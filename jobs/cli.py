@@ -69,7 +69,14 @@ def _options(retrain: str, max_users: int | None, max_products: int | None) -> A
     return Options(retrain or "auto", max_users, max_products)  # type: ignore[arg-type]
 
 
-def _run_step(step: Step, ds: str, run_id: str, options: Any, changes: dict[str, str]) -> None:
+Kept = Annotated[
+    str, typer.Option("--kept", help="Why the night passed its audit, and is not published all the same.")
+]
+
+
+def _run_step(
+    step: Step, ds: str, run_id: str, options: Any, changes: dict[str, str], kept: str | None = None
+) -> None:
     """Run a step for a date; `changes`: settings that the command line overrides."""
     from jobs.night import Night
     from jobs.runner import run_step
@@ -78,6 +85,8 @@ def _run_step(step: Step, ds: str, run_id: str, options: Any, changes: dict[str,
     day = parse_ds(ds)
     given = {name: value for name, value in changes.items() if value}
     night = Night(load_settings(**given) if given else settings(), day, run_id or f"manual-{day}", options)
+    if kept is not None:
+        night.note("approval", {"kept": kept})
     module = importlib.import_module(f"jobs.{step.name}")
     print(json.dumps(run_step(night, step.name, module.run), sort_keys=True))
 
@@ -104,7 +113,15 @@ def _step_command(step: Step) -> Callable[..., None]:
         changes = {"writer_backend": backend, "writer_preset": preset}
         _run_step(step, ds, run_id, _options(retrain, max_users, max_products), changes)
 
-    found = writer_command if step.name in ("train_writer", "describe") else command
+    def report_command(ds: Ds, run_id: RunId = "", kept: Kept = "") -> None:
+        _run_step(step, ds, run_id, None, {}, kept)
+
+    own: dict[str, Callable[..., None]] = {
+        "train_writer": writer_command,
+        "describe": writer_command,
+        "report": report_command,
+    }
+    found = own.get(step.name, command)
     found.__doc__ = step.help
     return found
 

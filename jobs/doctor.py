@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import sqlalchemy as sa
+from pyiceberg.utils.config import Config
 from rich.console import Console
 
 from jobs.errors import NightshelfError
@@ -19,18 +20,20 @@ from jobs.lake.store import Store
 from jobs.settings import Settings
 from jobs.spark import find_java, java_version
 
+_MARKS = {(True, False): ("green", "ok"), (True, True): ("yellow", "note"), (False, False): ("red", "wrong")}
 _MEMORY_GIB = 6
 _DISK_GIB = 5
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One check; `remedy` says what to do where it is not ok."""
+    """One check; `remedy` says what to do where it is not ok. A `warning` is ok, and worth knowing."""
 
     check: str
     ok: bool
     found: str
     remedy: str = ""
+    warning: bool = False
 
 
 def java(settings: Settings) -> Finding:
@@ -81,7 +84,35 @@ def catalog(settings: Settings) -> Finding:
     return Finding("catalog", True, f"{lake.engine.dialect.name}, {tables} tables published")
 
 
-CHECKS: tuple[Callable[[Settings], Finding], ...] = (java, memory, disk, store, catalog)
+def readers(settings: Settings) -> Finding:
+    """Catalogs that PyIceberg's own settings name: where tables are shown to others, one after the other."""
+    declared = Config().config.get("catalog")
+    known = declared if isinstance(declared, dict) else {}
+    weak = sorted(f"{name} ({_kind(of)})" for name, of in known.items() if _kind(of) != "sql")
+    if not weak:
+        return Finding("readers", True, "no catalog without a transaction over several tables is set")
+    found = f"{', '.join(weak)}: no transaction over several tables, so readers there may see half a night"
+    remedy = "let them read through current.json or this catalog where that matters (docs/deploy.md)"
+    return Finding("readers", True, found, remedy, warning=True)
+
+
+def _kind(properties: object) -> str:
+    """The type of a catalog, as PyIceberg infers it."""
+    values = properties if isinstance(properties, dict) else {}
+    given, uri = str(values.get("type", "")).lower(), str(values.get("uri", ""))
+    return given or ("sql" if uri.startswith(("postgresql", "sqlite")) else "rest")
+
+
+def keys(settings: Settings) -> Finding:
+    """Keys in the settings, where a role of the machine would do."""
+    on_aws = settings.on_s3 and not settings.s3_endpoint
+    if on_aws and settings.s3_access_key.get_secret_value():
+        remedy = "give the machine or the pod a role, and leave NIGHTSHELF_S3_ACCESS_KEY empty"
+        return Finding("keys", True, "long-lived keys of AWS in the settings", remedy, warning=True)
+    return Finding("keys", True, "none of AWS in the settings")
+
+
+CHECKS: tuple[Callable[[Settings], Finding], ...] = (java, memory, disk, store, catalog, readers, keys)
 
 
 def examine(settings: Settings, as_json: bool) -> int:
@@ -100,8 +131,8 @@ def examine(settings: Settings, as_json: bool) -> int:
     else:
         console = Console()
         for finding in findings:
-            mark = "[green]ok   [/]" if finding.ok else "[red]wrong[/]"
-            console.print(f"{mark} {finding.check:8} {finding.found}", soft_wrap=True)
-            if not finding.ok:
+            colour, word = _MARKS[finding.ok, finding.warning]
+            console.print(f"[{colour}]{word:5}[/] {finding.check:8} {finding.found}", soft_wrap=True)
+            if finding.remedy and (finding.warning or not finding.ok):
                 console.print(f"               → {finding.remedy}", soft_wrap=True)
     return 0 if all(f.ok for f in findings) else 1

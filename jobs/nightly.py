@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from jobs.errors import BadInput
+from jobs.errors import BadInput, GateFailed
 from jobs.lake.store import Store
 from jobs.night import Options, safe_run_id
 from jobs.settings import ROOT, Settings, settings
@@ -61,8 +61,13 @@ def airflow_environment() -> dict[str, str]:
 
 
 def one_run_environment() -> dict[str, str]:
-    """As above, for `airflow dags test`: Airflow 3.3.2 cannot end such a run where the DAG has a deadline."""
-    return airflow_environment() | {"NIGHTSHELF_DEADLINE_MINUTES": "0"}
+    """As above, for `airflow dags test`: Airflow 3.3.2 cannot end such a run where the DAG has a deadline, or
+    waits for a person.
+    """
+    found = airflow_environment() | {"NIGHTSHELF_DEADLINE_MINUTES": "0"}
+    if found.get("NIGHTSHELF_APPROVE") == "ask":
+        found["NIGHTSHELF_APPROVE"] = "keep"
+    return found
 
 
 def prepare_airflow(environment: dict[str, str], log: Path) -> None:
@@ -167,7 +172,12 @@ def _summary(name: str, ds: date, code: int, log: Path, seconds: float) -> Summa
     if published.get("outcome") == "done":
         summary.rows = published["summary"]["rows"]
     failed = [r for r in records if r["outcome"] != "done"]
-    if code or failed or not summary.rows:
+    kept = _kept(store, name)
+    if kept and not failed and not summary.rows:
+        # It passed its audit, and is staged whole: a person's word is all that it lacks.
+        summary.exit_code = GateFailed.exit_code
+        summary.error = f"{kept}. To publish it: nightshelf publish --ds {ds} --run-id {name}"
+    elif code or failed or not summary.rows:
         summary.exit_code = int(next((r.get("exit_code", 1) for r in failed), 1))
         reason = next((f"{r['step']}: {r.get('error', 'did not end')}" for r in failed), "")
         summary.error = reason or f"Airflow did not finish the night; {log} says why"
@@ -175,6 +185,13 @@ def _summary(name: str, ds: date, code: int, log: Path, seconds: float) -> Summa
         summary.report = store.uri(f"runs/{name}/report.html")
     summary.models = [json.loads(store.read(k)) for k in store.list(f"runs/{name}/models")]
     return summary
+
+
+def _kept(store: Store, name: str) -> str:
+    try:
+        return str(json.loads(store.read(f"runs/{name}/notes/approval.json"))["kept"])
+    except FileNotFoundError:
+        return ""
 
 
 def show(summary: Summary, as_json: bool) -> None:

@@ -41,7 +41,7 @@ class Verdict:
 def run(night: Night) -> dict[str, Any]:
     page = render(story(night))
     night.store.write(night.key(KEY), page.encode())
-    return {"report": night.store.uri(night.key(KEY)), "verdict": verdict(_records(night)).word}
+    return {"report": night.store.uri(night.key(KEY)), "verdict": verdict(_records(night), kept(night)).word}
 
 
 def _records(night: Night) -> dict[str, dict[str, Any]]:
@@ -49,8 +49,13 @@ def _records(night: Night) -> dict[str, dict[str, Any]]:
     return {r["step"]: r for r in step_records(night) if r["step"] != "report"}
 
 
-def verdict(records: Mapping[str, Mapping[str, Any]]) -> Verdict:
-    """What became of the night, from its step records."""
+def kept(night: Night) -> str:
+    """Why a night that passed its audit was not approved; empty where nobody held it back."""
+    return str(night.notes().get("approval", {}).get("kept", ""))
+
+
+def verdict(records: Mapping[str, Mapping[str, Any]], kept: str = "") -> Verdict:
+    """What became of the night, from its step records and from what held it back."""
     failed = [r for r in records.values() if r["outcome"] == "failed"]
     if failed:
         first = failed[0]
@@ -64,6 +69,8 @@ def verdict(records: Mapping[str, Mapping[str, Any]]) -> Verdict:
         return Verdict(word, sentence.replace("..", "."), "critical")
     if records.get("publish", {}).get("outcome") == "done":
         return Verdict("Published", "All tables of the night became visible at once.", "ok")
+    if kept:
+        return Verdict("Not approved", f"{kept}. Readers see the last good night.", "warning")
     waiting = [s.name for s in STEPS if s.name not in records and s.name != "report"]
     sentence = f"Not run: {', '.join(waiting)}." if waiting else "A step did not finish."
     return Verdict("Not published", f"{sentence} Readers see the last good night.", "warning")
@@ -101,7 +108,7 @@ def story(night: Night) -> dict[str, Any]:
         "run_id": night.run_id,
         "ds": night.ds.isoformat(),
         "weekday": night.ds.strftime("%A"),
-        "verdict": verdict(records),
+        "verdict": verdict(records, kept(night)),
         "options": night.record["options"],
         "started": _minute(records),
         "troubles": troubles,

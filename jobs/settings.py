@@ -172,6 +172,16 @@ class Settings(BaseSettings):
         description="table → days for which its partitions are kept, instead of what the registry says",
     )
 
+    @field_validator("catalog")
+    @classmethod
+    def _sql(cls, value: str) -> str:
+        if value and not value.startswith(("postgresql", "sqlite")):
+            raise ValueError(
+                "give a SQLAlchemy URL of PostgreSQL or SQLite: only there a night is one transaction "
+                "(Glue and REST: docs/deploy.md)"
+            )
+        return value
+
     @field_validator("lake")
     @classmethod
     def _absolute(cls, value: str) -> str:

@@ -94,10 +94,12 @@ def spark(settings: Settings) -> SparkSession:
     os.environ["TZ"] = "UTC"
     local = not settings.on_s3
     warehouse = Path(tempfile.gettempdir()) / f"nightshelf-spark-{os.getuid()}"
+    builder = SparkSession.builder
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        # Where `spark-submit` started this process, its master and its name hold.
+        builder = builder.appName("nightshelf").master(settings.spark_master)
     builder = (
-        SparkSession.builder.appName("nightshelf")
-        .master(settings.spark_master)
-        .config("spark.driver.memory", settings.spark_memory)
+        builder.config("spark.driver.memory", settings.spark_memory)
         .config("spark.driver.extraJavaOptions", _driver_options(settings))
         .config("spark.executor.extraJavaOptions", "-Duser.timezone=UTC")
         .config("spark.sql.session.timeZone", "UTC")
@@ -117,6 +119,8 @@ def spark(settings: Settings) -> SparkSession:
     if _needs_s3(settings):
         builder = _with_s3(builder, settings)
     session: SparkSession = builder.getOrCreate()
+    if _needs_s3(settings):
+        _hand_keys(session, settings)
     # It tells of every connection it opens and closes, even when the log's stream is gone already.
     logging.getLogger("py4j").setLevel(logging.WARNING)
     return session
@@ -148,6 +152,10 @@ def _with_s3(builder: Any, settings: Settings) -> Any:
         "spark.hadoop.fs.s3a.endpoint.region": settings.s3_region,
         "spark.hadoop.fs.s3a.committer.name": "directory",
     }
+    if not settings.s3_access_key.get_secret_value():
+        # AWS's own chain: environment, a pod's or a machine's role. Hadoop's leaves out roles of pods.
+        chain = "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider"
+        options["spark.hadoop.fs.s3a.aws.credentials.provider"] = chain
     if settings.s3_endpoint:
         options |= {
             "spark.hadoop.fs.s3a.endpoint": settings.s3_endpoint,
@@ -159,6 +167,17 @@ def _with_s3(builder: Any, settings: Settings) -> Any:
     for key, value in options.items():
         builder = builder.config(key, value)
     return builder
+
+
+def _hand_keys(session: SparkSession, settings: Settings) -> None:
+    """Give the store's keys to a JVM that is running: `spark-submit` started it before us, and executors on
+    other machines have an environment of their own.
+    """
+    if not settings.s3_access_key.get_secret_value():
+        return
+    hadoop = session.sparkContext._jsc.hadoopConfiguration()
+    hadoop.set("fs.s3a.access.key", settings.s3_access_key.get_secret_value())
+    hadoop.set("fs.s3a.secret.key", settings.s3_secret_key.get_secret_value())
 
 
 def path(uri: str) -> str:

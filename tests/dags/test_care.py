@@ -5,26 +5,19 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 @pytest.fixture(scope="module")
-def modules(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))
-        patch.setenv("AIRFLOW__CORE__UNIT_TEST_MODE", "False")
-        patch.syspath_prepend(str(ROOT / "dags"))
-        import forget_user
-        import lake_maintenance
-        import nightshelf_step
+def modules() -> SimpleNamespace:
+    import forget_user
+    import lake_maintenance
+    import nightshelf_step
 
-        return SimpleNamespace(forget=forget_user, maintain=lake_maintenance, step=nightshelf_step)
+    return SimpleNamespace(forget=forget_user, maintain=lake_maintenance, step=nightshelf_step)
 
 
 def context(**params: Any) -> dict[str, Any]:

@@ -15,33 +15,23 @@ import pytest
 
 from jobs.lake.registry import BY_NAME, NIGHTLY
 from jobs.steps import STEPS
+from tests.dags.conftest import context
 
 ROOT = Path(__file__).resolve().parents[2]
 RENDERED = Path(__file__).with_name("nightly_commands.json")
 
 
 @pytest.fixture(scope="module")
-def modules(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """The two files of `dags/`, imported as Airflow does: with the folder on the path."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))
-        patch.setenv("AIRFLOW__CORE__UNIT_TEST_MODE", "False")
-        patch.syspath_prepend(str(ROOT / "dags"))
-        import nightly
-        import nightshelf_step
+def modules() -> SimpleNamespace:
+    import nightly
+    import nightshelf_step
 
-        return SimpleNamespace(nightly=nightly, step=nightshelf_step)
+    return SimpleNamespace(nightly=nightly, step=nightshelf_step)
 
 
 @pytest.fixture(scope="module")
 def dag(modules: SimpleNamespace) -> Any:
     return modules.nightly.dag
-
-
-def context(ds: str | None = "2026-01-31", logical: datetime | None = None, **params: Any) -> dict[str, Any]:
-    given = {"ds": ds, "retrain": "auto", "max_users": None, "max_products": None, "run_id": None}
-    run = SimpleNamespace(run_id="manual__2026-01-31T00:00:00+00:00", logical_date=logical, dag_id="nightly")
-    return {"params": given | params, "dag_run": run}
 
 
 def test_every_step_is_one_task(dag: Any) -> None:

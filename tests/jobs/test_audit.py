@@ -25,7 +25,8 @@ def pass_inputs(night: Night) -> None:
     staged = {
         r.table: {"rows": r.rows, "metadata": r.metadata, "outcomes": []} for r in night.staging.records()
     }
-    night.note("quality_inputs", {"critical": [], "tables": staged, "measures": []})
+    note = {"critical": [], "tables": staged, "measures": [], "warnings": ["w" * 900, *"abcdef"]}
+    night.note("quality_inputs", note)
 
 
 def audited(night: Night) -> set[str]:
@@ -41,6 +42,8 @@ def test_a_right_night_is_audited_whole_and_its_quality_recorded(night: Night) -
     night.note("descriptions", {"alike": counts})
     summary = audit.run(night)
     assert summary["status"] == "ok"
+    # What a person would be asked about, if there were anything; and no list is in service yet.
+    assert (summary["warnings"], summary["warned"], summary["list_change"]) == (0, [], None)
     assert audited(night) == {t.name for t in NIGHTLY if t.job != "publish"}
     assert summary["rows"]["recommendations"] == 4
     rows = night.read("quality_metrics").to_pylist()
@@ -112,6 +115,9 @@ def test_inputs_staged_again_are_checked_again_and_limits_lower_the_bar(make_nig
     summary = audit.run(night)
     # The shopper and the copy that nobody asked for are counted, and stop nothing.
     assert summary["status"] == "ok"
+    # What the inputs were warned of is handed on, the first of it, and cut: the line must stay small.
+    assert summary["warnings"] == 7
+    assert summary["warned"] == ["w" * 200, *"abcd"]
     rules = failed_rules(night.notes()["audit"])
     assert rules["recommendations", "every_user_has_a_list"] == 1
     assert rules["product_descriptions", "every_product_in_every_language"] == 23

@@ -258,6 +258,19 @@ def test_a_bug_and_a_night_without_any_step_are_told_too(night: Night) -> None:
     assert "ValueError: no such column" in text
 
 
+def test_a_night_that_was_not_approved_says_why(night: Night) -> None:
+    """It is no failure; and once it was published after all, it is no longer told."""
+    step(night, "audit")
+    night.note("approval", {"kept": "2 warnings of the audit; nobody answered in time"})
+    text = page_of(night)
+    assert "Not approved" in text
+    assert "2 warnings of the audit; nobody answered in time. Readers see the last good night." in text
+    step(night, "publish")
+    text = page_of(night)
+    assert "Published" in text
+    assert "nobody answered" not in text
+
+
 def test_a_failure_after_publish_takes_nothing_back() -> None:
     records = {
         "publish": {"step": "publish", "outcome": "done"},

@@ -1,0 +1,100 @@
+"""A person's say before `publish`, asked only when something of the night is unusual."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from nightshelf_notify import Notifier
+
+# off: nobody is asked, every night that passes its audit is published. ask: a person decides about an unusual
+# night. keep: an unusual night is not published, and nobody is asked.
+MODES = ("off", "ask", "keep")
+
+
+def mode() -> str:
+    """Whether people are asked here; raises `ValueError` for a word that is none of `MODES`."""
+    found = os.environ.get("NIGHTSHELF_APPROVE") or "off"
+    if found not in MODES:
+        raise ValueError(f"NIGHTSHELF_APPROVE '{found}': use {', '.join(MODES[:-1])} or {MODES[-1]}")
+    return found
+
+
+def bound() -> float:
+    """The share of a list that may be new before a person is asked."""
+    given = os.environ.get("NIGHTSHELF_APPROVE_CHANGE") or "0.8"
+    try:
+        share = float(given)
+    except ValueError:
+        share = -1
+    if not 0 <= share <= 1:
+        raise ValueError(f"NIGHTSHELF_APPROVE_CHANGE '{given}': give a share from 0 to 1, such as 0.8")
+    return share
+
+
+def wait() -> timedelta:
+    """How long a person has to answer."""
+    return timedelta(minutes=float(os.environ.get("NIGHTSHELF_APPROVE_MINUTES") or "480"))
+
+
+def unusual(answer: dict[str, Any] | None, most: float) -> list[str]:
+    """What of an audit's answer a person should know of, as sentences; empty for a night like any other."""
+    if not answer or "warnings" not in answer:
+        # A pod's log was lost, say: nobody knows that the night was a usual one.
+        return ["The audit's numbers could not be read; its report has them"]
+    found = []
+    if answer["warnings"]:
+        noun = "warning" if answer["warnings"] == 1 else "warnings"
+        found.append(f"{answer['warnings']} {noun} of the audit")
+    change = answer.get("list_change")
+    if change is not None and change > most:
+        found.append(f"{change:.0%} of the products in shoppers' lists are new, usual are {most:.0%} at most")
+    return found
+
+
+class PublishApproval(ApprovalOperator):
+    """Asks before `publish` when the audit warned, or lists changed more than `most`; else lets it go on.
+
+    A refusal, and no answer within `response_timeout`, skip what comes after: readers keep what they have.
+    The XCom `kept` is the sentence that says so, for the report.
+    """
+
+    def __init__(self, *, audit: str, most: float, ask: bool, **kwargs: Any) -> None:
+        super().__init__(
+            subject="Publish this night?",
+            defaults=self.REJECT,
+            notifiers=[Notifier("approval")],
+            **kwargs,
+        )
+        self.audit, self.most, self.ask = audit, most, ask
+
+    def execute(self, context: Any) -> Any:
+        answer = context["ti"].xcom_pull(task_ids=self.audit)
+        why = unusual(answer, self.most)
+        if not why:
+            self.log.info("nothing is unusual: nobody is asked")
+            return {"asked": False}
+        context["ti"].xcom_push(key="why", value="; ".join(why))
+        warned = [f"    - {sentence}" for sentence in (answer or {}).get("warned", [])]
+        self.body = "\n".join([*(f"- {sentence}" for sentence in why), *warned])
+        self.log.info("unusual:\n%s", self.body)
+        if not self.ask:
+            return self._keep(context, "nobody is asked here")
+        return super().execute(context)
+
+    def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
+        if "error" in event or self.APPROVE in event["chosen_options"]:
+            super().execute_complete(context, event)
+            # Who said so is in Airflow's own records, and nowhere else.
+            return {"asked": True, "approved": True}
+        return self._keep(context, "nobody answered in time" if event.get("timedout") else "a person refused")
+
+    def _keep(self, context: Any, because: str) -> Any:
+        why = context["ti"].xcom_pull(task_ids=self.task_id, key="why") or "unusual"
+        context["ti"].xcom_push(key="kept", value=f"{why}; {because}")
+        Notifier("kept")(context)
+        later = self.get_direct_relatives(upstream=False)
+        # Raises, so that the skip is recorded with this task: nothing runs after this line.
+        return self.skip(ti=context["ti"], tasks=[t for t in later if not t.is_teardown])

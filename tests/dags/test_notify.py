@@ -1,0 +1,226 @@
+"""What people are told, to a real HTTP and a real SMTP server; and that telling never fails a night."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+from collections.abc import Iterator
+from email import message_from_bytes
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+
+from tests import servers
+
+SECRET = "planted-token-5Tq"
+# A run as callbacks see it: its conf holds a shopper's id, its error a row.
+RUN = SimpleNamespace(
+    dag_id="nightly",
+    run_id="manual__1",
+    logical_date=None,
+    conf={"ds": "2026-01-31", "user_id": "zoe-shopper"},
+)
+FAILED = {
+    "dag_run": RUN,
+    "ti": SimpleNamespace(task_id="audit"),
+    "exception": ValueError("row of zoe-shopper is bad"),
+}
+EXPECTED = {
+    "event": "failed",
+    "text": "The night failed; its report says why.",
+    "dag": "nightly",
+    "run": "manual__1",
+    "ds": "2026-01-31",
+    "task": "audit",
+}
+
+
+class Hook(ThreadingHTTPServer):
+    """A webhook that keeps what it is sent, and answers `codes` one after the other, then 200."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.got: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.codes: list[int] = []
+        self.calls = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/hook/{SECRET}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Hook
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.calls += 1
+        code = self.server.codes.pop(0) if self.server.codes else 200
+        if code == 200:
+            self.server.got.append(body)
+            self.server.headers.append(dict(self.headers))
+        self.send_response(code)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Keep the tests' output quiet."""
+
+
+@pytest.fixture
+def webhook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hook]:
+    server = Hook()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("NIGHTSHELF_NOTIFY_WEBHOOK", server.url)
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+class Box:
+    """Keeps the letters that an SMTP server takes; refuses the first `refuse` of them for now."""
+
+    def __init__(self) -> None:
+        self.letters: list[Any] = []
+        self.refuse = 0
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
+        if self.refuse:
+            self.refuse -= 1
+            return "451 try again later"
+        self.letters.append((envelope.rcpt_tos, message_from_bytes(envelope.content)))
+        return "250 taken"
+
+
+@pytest.fixture
+def mail(monkeypatch: pytest.MonkeyPatch) -> Iterator[Box]:
+    box = Box()
+    (port,) = servers.free_ports(1)
+    controller = Controller(box, hostname="127.0.0.1", port=port)
+    controller.start()
+    monkeypatch.setenv("NIGHTSHELF_NOTIFY_EMAIL", "night@shop.example, ops@shop.example")
+    set_smtp(monkeypatch, port)
+    yield box
+    controller.stop()
+
+
+def set_smtp(monkeypatch: pytest.MonkeyPatch, port: int) -> None:
+    extra = {"from_email": "nightshelf@shop.example", "disable_ssl": True, "disable_tls": True}
+    connection = {"conn_type": "smtp", "host": "127.0.0.1", "port": port, "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(connection))
+
+
+def text_of(letter: Any) -> str:
+    return "".join(
+        part.get_payload(decode=True).decode() for part in letter.walk() if not part.is_multipart()
+    )
+
+
+def test_a_failure_is_told_to_both(webhook: Hook, mail: Box) -> None:
+    from nightshelf_notify import say_failed
+
+    say_failed(dict(FAILED))
+    assert webhook.got == [EXPECTED]
+    ((to, letter),) = mail.letters
+    assert to == ["night@shop.example", "ops@shop.example"]
+    assert letter["Subject"] == "Nightshelf: failed 2026-01-31"
+    assert "The night failed; its report says why." in text_of(letter)
+    assert "audit" in text_of(letter)
+    assert "zoe" not in json.dumps(webhook.got) + text_of(letter)
+
+
+def test_a_missed_deadline_is_told_to_both(webhook: Hook, mail: Box) -> None:
+    """As the triggerer does it: asynchronously, with a run that is a dictionary."""
+    from nightshelf_notify import say_late
+
+    run = {"dag_id": "nightly", "run_id": "scheduled__1", "logical_date": "2026-01-30T02:00:00Z", "conf": {}}
+    asyncio.run(say_late(text="late", context={"dag_run": run, "deadline": {"id": "1"}}))
+    (got,) = webhook.got
+    assert (got["event"], got["run"], got["ds"]) == ("late", "scheduled__1", "2026-01-30")
+    assert [letter["Subject"] for _, letter in mail.letters] == ["Nightshelf: late 2026-01-30"]
+
+
+def test_a_link_leads_to_the_run(webhook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nightshelf_notify import Notifier
+
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.shop.example/")
+    Notifier("approval")(dict(FAILED))
+    assert webhook.got[0]["link"] == "https://airflow.shop.example/dags/nightly/runs/manual__1"
+
+
+def test_a_connection_keeps_address_and_token_out_of_the_settings(
+    webhook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nightshelf_notify import Notifier
+
+    monkeypatch.setenv("NIGHTSHELF_NOTIFY_WEBHOOK", "night_webhook")
+    connection = {"conn_type": "http", "host": "127.0.0.1", "schema": "http", "port": webhook.server_port}
+    connection |= {"password": SECRET, "extra": {"path": "/hook"}}
+    monkeypatch.setenv("AIRFLOW_CONN_NIGHT_WEBHOOK", json.dumps(connection))
+    Notifier("failed")(dict(FAILED))
+    asyncio.run(_await(Notifier("late", context={"dag_run": RUN})))
+    assert [g["event"] for g in webhook.got] == ["failed", "late"]
+    assert {h["Authorization"] for h in webhook.headers} == {f"Bearer {SECRET}"}
+
+
+async def _await(notifier: Any) -> None:
+    await notifier
+
+
+def test_what_may_pass_is_tried_again_and_no_more_than_three_times(webhook: Hook, mail: Box) -> None:
+    from nightshelf_notify import TRIES, Notifier
+
+    webhook.codes, mail.refuse = [503, 429], 1
+    Notifier("failed")(dict(FAILED))
+    assert (webhook.calls, len(webhook.got)) == (3, 1)
+    assert len(mail.letters) == 1
+
+    webhook.codes, webhook.calls = [500] * 9, 0
+    Notifier("failed")(dict(FAILED))
+    assert webhook.calls == TRIES
+    assert len(mail.letters) == 2, "one way that fails does not keep the other from telling"
+
+
+@pytest.mark.parametrize("trouble", ["refused", "nobody", "no connection"])
+def test_a_notifier_that_fails_fails_nothing_and_says_no_secret(
+    webhook: Hook, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, trouble: str
+) -> None:
+    from nightshelf_notify import say_failed
+
+    (closed,) = servers.free_ports(1)
+    monkeypatch.setenv("NIGHTSHELF_NOTIFY_EMAIL", "night@shop.example")
+    set_smtp(monkeypatch, closed)
+    if trouble == "refused":
+        # Understood and refused: another try would change nothing.
+        webhook.codes = [403] * 9
+    elif trouble == "nobody":
+        monkeypatch.setenv("NIGHTSHELF_NOTIFY_WEBHOOK", f"http://127.0.0.1:{closed}/hook/{SECRET}")
+    else:
+        monkeypatch.setenv("NIGHTSHELF_NOTIFY_WEBHOOK", "absent_connection")
+        monkeypatch.delenv("AIRFLOW_CONN_SMTP_DEFAULT")
+    with caplog.at_level(logging.INFO):
+        say_failed(dict(FAILED))
+    assert "NIGHTSHELF NOT TOLD by webhook" in caplog.text
+    assert "NIGHTSHELF NOT TOLD by e-mail" in caplog.text
+    assert SECRET not in caplog.text
+    assert "zoe" not in caplog.text
+    assert webhook.calls == (1 if trouble == "refused" else 0)
+
+
+def test_where_nothing_is_set_nothing_is_sent(
+    webhook: Hook, mail: Box, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from nightshelf_notify import say_failed
+
+    monkeypatch.delenv("NIGHTSHELF_NOTIFY_WEBHOOK")
+    monkeypatch.delenv("NIGHTSHELF_NOTIFY_EMAIL")
+    say_failed(dict(FAILED))
+    assert (webhook.calls, mail.letters) == (0, [])
+    assert "NIGHTSHELF NIGHT FAILED: run manual__1 of nightly" in caplog.text
+    assert "NOT TOLD" not in caplog.text
