@@ -13,6 +13,6 @@ with DAG(dag_id="consumer", schedule=[LISTS], catchup=False) as dag:
     @task
     def read(**context: Any) -> list[str]:
         events = context["triggering_asset_events"][LISTS]
-        return [f"{e.source_dag_run.dag_id} {e.source_dag_run.run_id} {e.source_task_id}" for e in events]
+        return [f"{e.source_dag_id} {e.source_run_id} {e.source_task_id}" for e in events]
 
     read()
