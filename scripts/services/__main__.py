@@ -75,19 +75,21 @@ def _say(text: str) -> None:
 
 
 def _end(signum: int, frame: FrameType | None) -> None:
+    # Once: a second signal, such as one to the whole process group, would cut the cleaning up short.
+    for known in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(known, signal.SIG_IGN)
+    _say("interrupted")
     sys.exit(128 + signum)
 
 
 def main() -> None:
-    signal.signal(signal.SIGTERM, _end)
+    for known in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(known, _end)
     try:
         code = app(standalone_mode=False, prog_name="services")
     except NightshelfError as error:
         _say(str(error))
         code = error.exit_code
-    except KeyboardInterrupt:
-        _say("interrupted")
-        code = 130
     except typer.Exit as error:
         code = error.exit_code
     sys.exit(code or 0)

@@ -71,7 +71,7 @@ def servers(port: int, environment: Mapping[str, str]) -> list[Server]:
             partial(is_healthy, port, name),
             environment,
             ROOT,
-            seconds=180,
+            seconds=600,
         )
         for name, args in parts.items()
     ]

@@ -46,7 +46,7 @@ class Server:
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     cwd: Path | None = None
     stop_signal: int = signal.SIGTERM
-    seconds: float = 60
+    seconds: float = 180
 
     @property
     def group(self) -> str:

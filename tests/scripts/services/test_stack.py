@@ -89,6 +89,22 @@ def test_a_start_that_fails_halfway_leaves_nothing(folder: Path) -> None:
     assert not (other / "nightshelf.env").exists()
 
 
+def test_an_interrupted_start_leaves_nothing(folder: Path) -> None:
+    """Signalled twice, as a process is whose whole group is signalled, it still stops what it had started."""
+    other = folder / "interrupted"
+    command = [sys.executable, "-m", "scripts.services", "up", "--folder", str(other)]
+    starting = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    assert starting.stderr
+    assert any("starting swift-proxy" in line for line in starting.stderr)
+    starting.send_signal(signal.SIGTERM)
+    assert any("stopping what had been started" in line for line in starting.stderr)
+    starting.send_signal(signal.SIGTERM)
+    assert starting.wait(timeout=60) == 128 + signal.SIGTERM
+    assert Stack(other).state.processes == []
+    mark = Stack(other).state.mark
+    assert [p for group in ("postgres", "swift") for p in process.marked(f"{mark}:{group}")] == []
+
+
 def test_all_of_it_answers(stack: Stack) -> None:
     assert stack.health() == dict.fromkeys(stack.health(), "healthy")
     assert set(stack.health()) == SERVICES
@@ -107,7 +123,7 @@ def test_airflow_asks_who_is_there(stack: Stack) -> None:
     url = f"http://127.0.0.1:{stack.ports['airflow']}"
     password = json.loads(stack.secrets().airflow_passwords.read_text())["admin"]
     assert get(f"{url}/api/v2/dags") == 401
-    assert get(f"{url}/api/v2/dags", "made.up.token") == 401
+    assert get(f"{url}/api/v2/dags", "made.up.token") == 403
     with pytest.raises(urllib.error.HTTPError, match="401"):
         token(url, password + "x")
     # Airflow would give it to everybody where all are admins.
