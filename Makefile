@@ -7,16 +7,22 @@ export UV_SYSTEM_CERTS ?= true
 endif
 # A test process a core, at most 4: each may hold Spark and TensorFlow. PARALLEL= runs one after the other.
 PARALLEL ?= -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
-.PHONY: help setup nightly test test-all test-faults lint lock clean
+.PHONY: help setup nightly services services-down test test-all test-faults lint lock clean
 
 help: ## List what make can do
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 15
 
 setup: ## Make the locked environment in .venv
 	@scripts/setup.sh
 
 nightly: setup ## Run the night once on a generated sample shop
 	@.venv/bin/nightshelf nightly --sample
+
+services: setup ## Start PostgreSQL, an S3 store, Spark and Airflow as local processes
+	@$(PYTHON) -m scripts.services up
+
+services-down: setup ## Stop what 'make services' started; data stays in var/services
+	@$(PYTHON) -m scripts.services down
 
 test: setup ## Run the tests that CI runs
 	@$(PYTHON) -m pytest -m "not slow" $(PARALLEL)

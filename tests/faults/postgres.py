@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import signal
 import socket
@@ -15,37 +14,33 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg2
-import pytest
 
-from tests.servers import _postgres_program, free_ports, stop
+from scripts.services import postgres as servers
+from scripts.services.process import DidNotStart, start, wait_ready
+from tests.servers import free_ports, or_skip, stop
 
 
 class Postgres:
     """A server on a port of its own; `kill` is `kill -9` of its postmaster, `start` its recovery."""
 
-    def __init__(self, data: Path, port: int, prefix: list[str]) -> None:
-        self.data, self.port, self._prefix = data, port, prefix
+    def __init__(self, data: Path, port: int) -> None:
+        self.data, self.port = data, port
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        program = _postgres_program("postgres")
+        server, log = servers.server(self.data, self.port), self.data.parent / "log"
         end = time.monotonic() + 60
-        while time.monotonic() < end:
+        while True:
             # A killed server's children end a moment later, and hold its memory until then.
-            self.process = subprocess.Popen(
-                [*self._prefix, str(program), "-D", str(self.data), "-p", str(self.port), "-k", "", "-F"],
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            )  # fmt: skip
-            while self.process.poll() is None and time.monotonic() < end:
-                try:
-                    self.connect().close()
-                    return
-                except psycopg2.OperationalError:
-                    time.sleep(0.05)
-        raise RuntimeError("PostgreSQL did not start")
+            self.process = start(server, log)
+            try:
+                return wait_ready(server, self.process, log)
+            except DidNotStart:
+                if time.monotonic() > end:
+                    raise
 
     def connect(self) -> psycopg2.extensions.connection:
-        return psycopg2.connect(host="127.0.0.1", port=self.port, user="nightshelf", dbname="postgres")
+        return servers.connect(self.port)
 
     def kill(self) -> None:
         assert self.process
@@ -56,29 +51,23 @@ class Postgres:
 
     def create(self, database: str) -> None:
         with contextlib.closing(self.connect()) as connection:
-            connection.autocommit = True
             connection.cursor().execute(f"CREATE DATABASE {database}")
 
 
 @contextlib.contextmanager
 def postgres() -> Iterator[Postgres]:
-    initdb = _postgres_program("initdb")
-    if not initdb:
-        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
-    data, prefix = Path(tempfile.mkdtemp(prefix="nightshelf-faults-")), []
-    if os.getuid() == 0:
-        shutil.chown(data, "nobody")
-        prefix = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
-    make = [initdb, "-D", str(data), "-U", "nightshelf", "-A", "trust", "--no-sync"]
-    subprocess.run([*prefix, *make], check=True, capture_output=True)
-    server = Postgres(data, free_ports(1)[0], prefix)
+    folder = Path(tempfile.mkdtemp(prefix="nightshelf-faults-"))
+    folder.chmod(0o755)
+    with or_skip():
+        servers.initialise(folder / "data")
+    server = Postgres(folder / "data", free_ports(1)[0])
     try:
         server.start()
         yield server
     finally:
         if server.process and server.process.poll() is None:
             stop(server.process, signal.SIGINT)
-        shutil.rmtree(data)
+        shutil.rmtree(folder)
 
 
 class Wire:

@@ -1,0 +1,1 @@
+"""What a deployment of Nightshelf runs on, as local processes: `python -m scripts.services`."""

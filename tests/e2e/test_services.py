@@ -1,0 +1,152 @@
+"""The whole deployment, driven as operators do: everything through Airflow's REST API, the lake on S3.
+
+The tests stand in the order of a week: the first night, a run by hand, a task again, old dates.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from jobs.lake.registry import NIGHTLY
+from jobs.night import safe_run_id
+from jobs.steps import STEPS
+from tests.faults.invariants import View, broken_now, remember
+from tests.stack import Services, services
+
+pytestmark = [pytest.mark.e2e, pytest.mark.s3, pytest.mark.slow, pytest.mark.timeout(3600)]
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Services]:
+    with services() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def scheduled(running: Services) -> dict[str, Any]:
+    """The run that was due when the DAG was let go."""
+    running.api.unpause("consumer")
+    running.api.unpause("nightly")
+    return running.api.wait("nightly", run_type="scheduled")[0]
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def published_by(running: Services, run_id: str, ds: str) -> None:
+    """`current.json` and every table on the store are of this run."""
+    current = running.lake.current()
+    assert current
+    assert (current["run_id"], current["ds"]) == (safe_run_id(run_id), ds)
+    assert set(current["tables"]) == {t.name for t in NIGHTLY}
+    assert all(m.startswith("s3://") for m in current["tables"].values())
+    assert running.lake.rows(current["tables"]["recommendations"], ds)
+    assert [p["run_id"] for p in running.lake.publishes()][-1] == safe_run_id(run_id)
+    broken = broken_now(View(running.lake))
+    assert not any(broken.values()), broken
+
+
+def versions(running: Services) -> set[tuple[str, str]]:
+    """Every model that was trained."""
+    return {(m["model"], m["version"]) for m in running.lake.rows(running.lake.pointers()["models"])}
+
+
+def test_the_scheduled_night(running: Services, scheduled: dict[str, Any]) -> None:
+    tasks = running.api.tasks("nightly", scheduled["dag_run_id"])
+    assert {name: t["state"] for name, t in tasks.items()} == {s.name: "success" for s in STEPS}
+    published_by(running, scheduled["dag_run_id"], running.ds)
+
+
+def test_who_waits_for_a_table_runs_after_publish(running: Services, scheduled: dict[str, Any]) -> None:
+    """Assets: events come from `publish` alone, and start the DAG that is scheduled by them."""
+    (run,) = running.api.wait("consumer", seconds=180)
+    events = running.api.call("GET", "assets/events", source_run_id=scheduled["dag_run_id"], limit=100)
+    assert {e["source_task_id"] for e in events["asset_events"]} == {"publish"}
+    assert {e["name"] for e in events["asset_events"]} >= {
+        "nightshelf.recommendations",
+        "nightshelf.product_descriptions",
+    }
+    publish = running.api.tasks("nightly", scheduled["dag_run_id"])["publish"]
+    assert at(run["start_date"]) >= at(publish["end_date"])
+    told = running.api.xcom("consumer", run["dag_run_id"], "read")
+    assert told == [f"nightly {scheduled['dag_run_id']} publish"]
+
+
+def test_a_run_by_hand_with_params(running: Services, scheduled: dict[str, Any]) -> None:
+    before = versions(running)
+    run = running.api.trigger("nightly", ds=running.ds, max_users=20, retrain="never", run_id="by-hand")
+    running.api.wait("nightly", run=run)
+    published_by(running, "by-hand", running.ds)
+    current = running.lake.current()
+    assert current
+    lists = running.lake.rows(current["tables"]["recommendations"], running.ds)
+    assert len({r["user_id"] for r in lists}) == 20
+    assert versions(running) == before
+
+
+def test_one_task_again(running: Services, scheduled: dict[str, Any]) -> None:
+    """Cleared with what comes after it, a task runs again, and the date has the same rows."""
+    (run,) = [r for r in running.api.runs("nightly", run_type="manual") if r["conf"]["run_id"] == "by-hand"]
+    name, before = run["dag_run_id"], running.lake.published(running.ds)
+    again = {"describe", "review_queue", "audit", "publish", "report"}
+    body = {
+        "dry_run": False,
+        "dag_run_id": name,
+        "task_ids": ["describe"],
+        "include_downstream": True,
+        "only_failed": False,
+    }
+    cleared = running.api.call("POST", "dags/nightly/clearTaskInstances", body)
+    assert {t["task_id"] for t in cleared["task_instances"]} == again
+    running.api.wait("nightly", run=name)
+    tries = {task: t["try_number"] for task, t in running.api.tasks("nightly", name).items()}
+    assert tries == {s.name: 2 if s.name in again else 1 for s in STEPS}
+    published_by(running, "by-hand", running.ds)
+    assert running.lake.published(running.ds) == before
+    assert [p["run_id"] for p in running.lake.publishes()].count("by-hand") == 2
+
+
+def test_backfill_of_five_dates(running: Services, scheduled: dict[str, Any]) -> None:
+    dates = [running.day(n) for n in (5, 4, 3, 2, 1)]
+    before = remember(running.lake)
+    body = {
+        "dag_id": "nightly",
+        "from_date": f"{dates[0]}T00:00:00Z",
+        "to_date": f"{dates[-1]}T23:59:00Z",
+        "max_active_runs": 1,
+    }
+    running.api.call("POST", "backfills", body)
+    runs = running.api.wait("nightly", len(dates), 3000, run_type="backfill")
+    assert sorted(r["logical_date"][:10] for r in runs) == dates
+    newest = max(runs, key=lambda r: r["end_date"])
+    published_by(running, newest["dag_run_id"], newest["logical_date"][:10])
+    current = running.lake.current()
+    assert current
+    for table in ("recommendations", "product_descriptions", "user_features"):
+        days = {f.partition for f in running.lake.data_files(current["tables"][table])}
+        assert days == {*dates, running.ds}, table
+    # The newest date's rows lie where they lay.
+    after = remember(running.lake)
+    assert {t: d.get(running.ds) for t, d in before.files.items() if t not in ("models", "runs")} == {
+        t: d.get(running.ds) for t, d in after.files.items() if t not in ("models", "runs")
+    }
+
+
+def test_no_secret_in_logs_or_in_the_lake(running: Services, scheduled: dict[str, Any]) -> None:
+    """Of all these nights: logs of services and of tasks, reports, run records, and what tasks handed on."""
+    secrets = [s.encode() for s in running.stack.secrets().all()]
+    logs = [p for p in running.stack.folder.rglob("*.log") if p.is_file()]
+    assert sum("task_id=publish" in str(p) for p in logs) >= 8
+    assert [str(p) for p in logs if any(s in p.read_bytes() for s in secrets)] == []
+    kept = running.lake.listing("runs")
+    assert any(uri.endswith("report.html") for uri in kept)
+    assert [uri for uri in kept if any(s in running.lake.fetch(uri) for s in secrets)] == []
+    handed = {s.name: running.api.xcom("nightly", scheduled["dag_run_id"], s.name) for s in STEPS}
+    assert handed["publish"]
+    assert not any(s.decode() in json.dumps(handed) for s in secrets)
