@@ -144,10 +144,11 @@ def _with_s3(builder: Any, settings: Settings) -> Any:
         os.environ["AWS_ACCESS_KEY_ID"] = settings.s3_access_key.get_secret_value()
         os.environ["AWS_SECRET_ACCESS_KEY"] = settings.s3_secret_key.get_secret_value()
     options = {
-        "spark.jars.packages": HADOOP_AWS,
         "spark.hadoop.fs.s3a.endpoint.region": settings.s3_region,
         "spark.hadoop.fs.s3a.committer.name": "directory",
     }
+    if not _s3_is_part_of_spark():
+        options["spark.jars.packages"] = HADOOP_AWS
     if settings.s3_endpoint:
         options |= {
             "spark.hadoop.fs.s3a.endpoint": settings.s3_endpoint,
@@ -159,6 +160,14 @@ def _with_s3(builder: Any, settings: Settings) -> Any:
     for key, value in options.items():
         builder = builder.config(key, value)
     return builder
+
+
+def _s3_is_part_of_spark() -> bool:
+    """Whether Spark's own folder holds its part for S3, as in an image; elsewhere Maven brings it."""
+    import pyspark
+
+    home = Path(os.environ.get("SPARK_HOME") or Path(pyspark.__file__).parent)
+    return any((home / "jars").glob("*hadoop-aws-*.jar"))
 
 
 def path(uri: str) -> str:
