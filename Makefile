@@ -7,7 +7,7 @@ export UV_SYSTEM_CERTS ?= true
 endif
 # A test process a core, at most 4: each may hold Spark and TensorFlow. PARALLEL= runs one after the other.
 PARALLEL ?= -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
-.PHONY: help setup nightly services services-down test test-all test-faults lint lock clean
+.PHONY: help setup nightly services services-down test test-all test-faults docker-test lint lock clean
 
 help: ## List what make can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 15
@@ -33,6 +33,9 @@ test-all: setup ## Run every test, the slow ones too
 test-faults: setup ## Run the fault suite whole: kills, races, lost replies, full disks, poison
 	@timeout 3600 $(PYTHON) -m pytest tests/faults
 
+docker-test: setup ## Build the images, run a night in the whole stack, take it down; needs Docker
+	@docker/try.sh
+
 lint: setup ## Check style, types and what is known to be unsafe
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 	@.venv/bin/bandit -q -c pyproject.toml -r jobs models expectations dags benchmarks
@@ -40,6 +43,7 @@ lint: setup ## Check style, types and what is known to be unsafe
 lock: setup ## Lock the environment again, after a change of pyproject.toml
 	@.tools/uv/bin/uv pip compile pyproject.toml --extra dev --generate-hashes --override overrides.txt \
 	  --python-version 3.11 --no-emit-index-url --no-emit-find-links -q -o requirements.lock
+	@docker/lock.sh
 
 clean: ## Remove what runs made here: the sample shop, its lake, Airflow's files
 	@rm -rf var

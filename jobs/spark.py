@@ -148,7 +148,6 @@ def _with_s3(builder: Any, settings: Settings) -> Any:
         os.environ["AWS_ACCESS_KEY_ID"] = settings.s3_access_key.get_secret_value()
         os.environ["AWS_SECRET_ACCESS_KEY"] = settings.s3_secret_key.get_secret_value()
     options = {
-        "spark.jars.packages": HADOOP_AWS,
         "spark.hadoop.fs.s3a.endpoint.region": settings.s3_region,
         "spark.hadoop.fs.s3a.committer.name": "directory",
     }
@@ -156,6 +155,8 @@ def _with_s3(builder: Any, settings: Settings) -> Any:
         # AWS's own chain: environment, a pod's or a machine's role. Hadoop's leaves out roles of pods.
         chain = "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider"
         options["spark.hadoop.fs.s3a.aws.credentials.provider"] = chain
+    if not _s3_is_part_of_spark():
+        options["spark.jars.packages"] = HADOOP_AWS
     if settings.s3_endpoint:
         options |= {
             "spark.hadoop.fs.s3a.endpoint": settings.s3_endpoint,
@@ -178,6 +179,14 @@ def _hand_keys(session: SparkSession, settings: Settings) -> None:
     hadoop = session.sparkContext._jsc.hadoopConfiguration()
     hadoop.set("fs.s3a.access.key", settings.s3_access_key.get_secret_value())
     hadoop.set("fs.s3a.secret.key", settings.s3_secret_key.get_secret_value())
+
+
+def _s3_is_part_of_spark() -> bool:
+    """Whether Spark's own folder holds its part for S3, as in an image; elsewhere Maven brings it."""
+    import pyspark
+
+    home = Path(os.environ.get("SPARK_HOME") or Path(pyspark.__file__).parent)
+    return any((home / "jars").glob("*hadoop-aws-*.jar"))
 
 
 def path(uri: str) -> str:

