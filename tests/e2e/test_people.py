@@ -166,7 +166,7 @@ def test_by_hand_an_unusual_night_does_not_wait_for_a_person(
         "AIRFLOW__OPENLINEAGE__NAMESPACE": "shop",
     }
     steps.answer(audit=ODD)
-    done = nightly(env, "--ds", DS, "--run-id", "odd", "--json", timeout=300)
+    done = nightly(env, "--ds", DS, "--run-id", "odd", "--json")
     assert done.returncode == 10, done.stdout[-2000:] + done.stderr[-2000:]
     summary = json.loads(done.stdout)
     why = "1 warning of the audit; 95% of the products in shoppers' lists are new, usual are 80% at most"
