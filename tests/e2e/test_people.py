@@ -29,7 +29,7 @@ from tests import servers
 from tests.e2e.conftest import nightly
 from tests.e2e.test_backfill import _wait_for_dag, airflow, running_airflow
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 DS = "2026-01-31"
 # Notes what it was called with, and answers as `answers.json` says for the step.
@@ -263,7 +263,6 @@ def api(env: dict[str, str], tmp_path: Path) -> Iterator[Api]:
         yield Api(f"http://127.0.0.1:{env['AIRFLOW__API__PORT']}")
 
 
-@pytest.mark.slow
 def test_a_person_is_asked_and_told(api: Api, steps: Steps, ears: Ears) -> None:
     """Through Airflow's REST API: a usual night, one approved, one that nobody answers, one that fails."""
 
