@@ -29,7 +29,7 @@ from tests import servers
 from tests.e2e.conftest import nightly
 from tests.e2e.test_backfill import _wait_for_dag, airflow, running_airflow
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 DS = "2026-01-31"
 # Notes what it was called with, and answers as `answers.json` says for the step.
@@ -166,7 +166,7 @@ def test_by_hand_an_unusual_night_does_not_wait_for_a_person(
         "AIRFLOW__OPENLINEAGE__NAMESPACE": "shop",
     }
     steps.answer(audit=ODD)
-    done = nightly(env, "--ds", DS, "--run-id", "odd", "--json", timeout=300)
+    done = nightly(env, "--ds", DS, "--run-id", "odd", "--json")
     assert done.returncode == 10, done.stdout[-2000:] + done.stderr[-2000:]
     summary = json.loads(done.stdout)
     why = "1 warning of the audit; 95% of the products in shoppers' lists are new, usual are 80% at most"
@@ -263,7 +263,6 @@ def api(env: dict[str, str], tmp_path: Path) -> Iterator[Api]:
         yield Api(f"http://127.0.0.1:{env['AIRFLOW__API__PORT']}")
 
 
-@pytest.mark.slow
 def test_a_person_is_asked_and_told(api: Api, steps: Steps, ears: Ears) -> None:
     """Through Airflow's REST API: a usual night, one approved, one that nobody answers, one that fails."""
 
