@@ -21,7 +21,7 @@ from scripts.services import postgres, process
 from scripts.services.stack import Stack
 from tests.servers import or_skip
 
-pytestmark = pytest.mark.s3
+pytestmark = [pytest.mark.s3, pytest.mark.slow]
 
 SERVICES = {
     "postgres",
