@@ -8,9 +8,10 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from pathlib import Path
+from importlib.resources import files
 
-FOLDER = Path(__file__).resolve().parent / "phrases"
+# Not as a path: executors have this package inside an archive.
+FOLDER = files(__package__) / "phrases"
 _FIELD = re.compile(r"\{(\w+)\}")
 _PLACES = ("before", "after", "")
 

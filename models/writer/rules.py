@@ -12,13 +12,15 @@ import tomllib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from pathlib import Path
+from importlib.resources import files
 
 from models.writer.text import normalise
 
-FOLDER = Path(__file__).resolve().parent / "rules"
+# Not as a path: executors have this package inside an archive.
+FOLDER = files(__package__) / "rules"
 EVERYWHERE = "any"
-MARKETS = tuple(sorted(p.stem for p in FOLDER.glob("*.toml") if p.stem != EVERYWHERE))
+_FILES = {f.name.removesuffix(".toml") for f in FOLDER.iterdir() if f.name.endswith(".toml")}
+MARKETS = tuple(sorted(_FILES - {EVERYWHERE}))
 LANGUAGES = ("en", "zh")
 DEFAULT_MARKETS = {"en": ("eu", "us"), "zh": ("cn",)}
 _CHECKS = ("claims", "contacts", "markup")
