@@ -157,6 +157,8 @@ def _compact(catalog: LakeCatalog, settings: Settings, done: Maintained) -> None
 
 def _undo(catalog: LakeCatalog, written: Compaction) -> None:
     """Remove what a compaction wrote, unless it was published: a reply to COMMIT may be lost."""
+    if not written.written:
+        return
     shown = {metadata for p in Amender(catalog).log() for metadata in p.tables.values()}
     if not any(swap.metadata in shown for swap in written.swaps):
         discard(catalog, written)
