@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from nightshelf_notify import Notifier
+from nightshelf_step import choice
 
 # off: nobody is asked, every night that passes its audit is published. ask: a person decides about an unusual
 # night. keep: an unusual night is not published, and nobody is asked.
@@ -16,10 +17,7 @@ MODES = ("off", "ask", "keep")
 
 def mode() -> str:
     """Whether people are asked here; raises `ValueError` for a word that is none of `MODES`."""
-    found = os.environ.get("NIGHTSHELF_APPROVE") or "off"
-    if found not in MODES:
-        raise ValueError(f"NIGHTSHELF_APPROVE '{found}': use {', '.join(MODES[:-1])} or {MODES[-1]}")
-    return found
+    return choice("NIGHTSHELF_APPROVE", MODES)
 
 
 def bound() -> float:

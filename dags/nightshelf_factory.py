@@ -11,7 +11,7 @@ import os
 from typing import Any
 
 from airflow.sdk import BaseOperator
-from nightshelf_step import StepOperator
+from nightshelf_step import StepOperator, choice
 
 WAYS = ("process", "spark-submit", "kubernetes")
 
@@ -22,10 +22,7 @@ SPARK_WHERE = {"recommend": "NIGHTSHELF_SCORING", "describe": "NIGHTSHELF_WRITIN
 
 def run_with() -> str:
     """How steps are run here; raises `ValueError` for a way that there is not."""
-    way = os.environ.get("NIGHTSHELF_RUN_WITH") or "process"
-    if way not in WAYS:
-        raise ValueError(f"NIGHTSHELF_RUN_WITH '{way}': use {', '.join(WAYS[:-1])} or {WAYS[-1]}")
-    return way
+    return choice("NIGHTSHELF_RUN_WITH", WAYS)
 
 
 def uses_spark(name: str) -> bool:

@@ -93,9 +93,7 @@ class PodStepOperator(StepCommand, KubernetesPodOperator):
         if self.execution_timeout is not None:
             # Ends the pod, though nobody watches it any more.
             self.active_deadline_seconds = int(self.execution_timeout.total_seconds())
-        self.step = step
-        self.options = list(options)
-        self.told = dict(told or {})
+        self.take(step, options, told)
 
     def execute(self, context: Any) -> dict[str, Any] | None:
         self.arguments = self.words(context)

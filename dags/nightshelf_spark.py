@@ -67,9 +67,7 @@ class SparkStepOperator(StepCommand, SparkSubmitOperator):
     ) -> None:
         # Not resumable: a task that is cleared runs again.
         super().__init__(application=str(_application()), conn_id=CONNECTION, durable=False, **kwargs)
-        self.step = step
-        self.options = list(options)
-        self.told = dict(told or {})
+        self.take(step, options, told)
 
     def execute(self, context: Any) -> Any:
         try:

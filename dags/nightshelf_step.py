@@ -38,6 +38,14 @@ def resolve_ds(context: dict[str, Any]) -> str:
     return str(logical_date.strftime("%Y-%m-%d"))
 
 
+def choice(name: str, words: Sequence[str]) -> str:
+    """The environment's word for `name`, by default the first; raises `ValueError` for any other word."""
+    found = os.environ.get(name) or words[0]
+    if found not in words:
+        raise ValueError(f"{name} '{found}': use {', '.join(words[:-1])} or {words[-1]}")
+    return found
+
+
 def failure(step: str, code: int, said: str) -> AirflowException:
     """What a task raises for an exit code: `AirflowFailException` where another try would change nothing."""
     if code in FINAL:
@@ -68,13 +76,18 @@ class StepCommand:
     options: list[str]
     told: dict[str, str]
 
+    def take(self, step: str, options: Sequence[str], told: dict[str, str] | None = None) -> None:
+        self.step, self.options, self.told = step, list(options), dict(told or {})
+
+    def chosen(self, params: Any) -> list[str]:
+        """The options that the params give a value."""
+        given = [(name, params.get(name)) for name in self.options]
+        return [word for name, value in given if value is not None for word in (_option(name), str(value))]
+
     def words(self, context: Any) -> list[str]:
         params = context["params"]
         run_id = params.get("run_id") or context["dag_run"].run_id
-        words = [self.step, "--ds", resolve_ds(context), "--run-id", run_id]
-        for name in self.options:
-            if params.get(name) is not None:
-                words += [_option(name), str(params[name])]
+        words = [self.step, "--ds", resolve_ds(context), "--run-id", run_id, *self.chosen(params)]
         for name, task in self.told.items():
             value = context["ti"].xcom_pull(task_ids=task, key=name)
             if value:
@@ -98,9 +111,7 @@ class StepOperator(StepCommand, BaseOperator):
         self, *, step: str, options: Sequence[str] = (), told: dict[str, str] | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.step = step
-        self.options = list(options)
-        self.told = dict(told or {})
+        self.take(step, options, told)
         self._process: subprocess.Popen[str] | None = None
 
     def shown(self, command: list[str]) -> list[str]:
@@ -163,9 +174,7 @@ class CareOperator(StepOperator):
     def words(self, context: Any) -> list[str]:
         params = context["params"]
         words = [self.step, "--json", *(_option(name) for name in self.flags if params.get(name))]
-        for name in self.options:
-            if params.get(name) is not None:
-                words += [_option(name), str(params[name])]
+        words += self.chosen(params)
         # With '=', so that a value which begins with '-' is no option.
         return words + [f"{_option(name)}={params[param]}" for name, param in self.private.items()]
 

@@ -188,6 +188,10 @@ class LakeCatalog:
             transaction.set_properties({RUN_PROPERTY: run_id})
         return catalog.swaps.pop(table.name)
 
+    def run_of(self, metadata: str) -> str:
+        """The run that made what this metadata file shows; empty where none is named."""
+        return str(self.open(metadata).properties.get(RUN_PROPERTY, ""))
+
     def own_metadata(self, swap: Swap, mark: str) -> Iterator[str]:
         """Locations of all metadata files that staging with this mark wrote: nobody else's are among them."""
         table = self.open(swap.metadata)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobs.lake.catalog import RUN_PROPERTY, LakeCatalog, Swap, partition_value
+from jobs.lake.catalog import LakeCatalog, Swap, partition_value
 from jobs.lake.registry import BY_NAME
 from jobs.lake.rewrite import join
 
@@ -62,18 +62,21 @@ def _crowd(value: Any, files: Sequence[Any], target: int, least: int) -> Crowd |
     small = [f for f in files if f.file_size_in_bytes < _LARGE * target]
     if len(small) < least:
         return None
-    groups: list[tuple[str, ...]] = []
-    joined: list[Any] = []
-    group: list[Any] = []
-    for file in [*sorted(small, key=lambda f: str(f.file_path)), None]:
-        full = file is None or sum(f.file_size_in_bytes for f in group) + file.file_size_in_bytes > target
-        if full and len(group) > 1:
-            groups.append(tuple(f.file_path for f in group))
-            joined += group
-        group = [file] if full else [*group, file]
-    taken = {path for g in groups for path in g}
+    packed: list[list[Any]] = [[]]
+    size = 0
+    for file in sorted(small, key=lambda f: str(f.file_path)):
+        size += file.file_size_in_bytes
+        if size > target:
+            packed.append([])
+            size = file.file_size_in_bytes
+        packed[-1].append(file)
+    groups = [group for group in packed if len(group) > 1]
+    if not groups:
+        return None
+    paths = tuple(tuple(f.file_path for f in group) for group in groups)
+    taken = {path for group in paths for path in group}
     rest = tuple(sorted(f.file_path for f in files if f.file_path not in taken))
-    return Crowd(value, tuple(groups), rest, sum(f.record_count for f in joined)) if groups else None
+    return Crowd(value, paths, rest, sum(f.record_count for group in groups for f in group))
 
 
 def compact(
@@ -94,9 +97,8 @@ def compact(
                 raise ValueError(f"{name} {crowd.value}: {crowd.rows} rows before joining, {rows} after")
             files += crowd.rest
         # The run that made the rows stays the table's run: all tables go on carrying the same one.
-        run_id = catalog.open(base[name]).properties.get(RUN_PROPERTY, "")
         values = [crowd.value for crowd in partitions]
-        swap = catalog.stage(spec, values, files, run_id, into.mark)
+        swap = catalog.stage(spec, values, files, catalog.run_of(base[name]), into.mark)
         into.swaps.append(swap)
         # Now, while it can be read: an erasure removes what it finds.
         into.written += [catalog.store.key_of(m) for m in catalog.own_metadata(swap, into.mark)]

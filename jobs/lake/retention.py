@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from jobs.errors import BadInput
-from jobs.lake.catalog import RUN_PROPERTY, LakeCatalog, Swap, partition_value
+from jobs.lake.catalog import LakeCatalog, Swap, partition_value
 from jobs.lake.registry import BY_NAME, Table
 from jobs.settings import Settings
 
@@ -80,5 +80,4 @@ def too_old(
 
 def drop(catalog: LakeCatalog, base: Mapping[str, str], old: Old) -> Swap:
     """Stage the table without these partitions; its run stays what it is."""
-    run_id = catalog.open(base[old.table]).properties.get(RUN_PROPERTY, "")
-    return catalog.stage(BY_NAME[old.table], old.days, [], run_id)
+    return catalog.stage(BY_NAME[old.table], old.days, [], catalog.run_of(base[old.table]))

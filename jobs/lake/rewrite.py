@@ -43,13 +43,14 @@ def join(store: Store, keys: Sequence[str], target: str, schema: pa.Schema) -> i
         local = Path(folder, "part.parquet")
         with pq.ParquetWriter(local, schema, compression="zstd", coerce_timestamps="us") as writer:
             group: list[pa.RecordBatch] = []
-            for key in keys:
-                for batch in batches(store, key):
-                    group.append(_shaped(batch, schema))
-                    rows += batch.num_rows
-                    if sum(b.nbytes for b in group) >= _GROUP_BYTES:
-                        writer.write_table(pa.Table.from_batches(group))
-                        group = []
+            held = 0
+            for batch in (_shaped(b, schema) for key in keys for b in batches(store, key)):
+                group.append(batch)
+                rows += batch.num_rows
+                held += batch.nbytes
+                if held >= _GROUP_BYTES:
+                    writer.write_table(pa.Table.from_batches(group))
+                    group, held = [], 0
             if group:
                 writer.write_table(pa.Table.from_batches(group))
         store.push(local, target)

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 @pytest.fixture(scope="module")
-def modules(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))
-        patch.setenv("AIRFLOW__CORE__UNIT_TEST_MODE", "False")
-        patch.syspath_prepend(str(ROOT / "dags"))
-        import forget_user
-        import lake_maintenance
-        import nightly
-        import nightshelf_step
+def modules() -> SimpleNamespace:
+    import forget_user
+    import lake_maintenance
+    import nightly
+    import nightshelf_step
 
-        return SimpleNamespace(
-            nightly=nightly.dag, forget=forget_user.dag, maintain=lake_maintenance.dag, step=nightshelf_step
-        )
+    return SimpleNamespace(
+        nightly=nightly.dag, forget=forget_user.dag, maintain=lake_maintenance.dag, step=nightshelf_step
+    )
 
 
 @pytest.mark.parametrize(

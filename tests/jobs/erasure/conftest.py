@@ -139,25 +139,30 @@ class Shop:
         shutil.copytree(copy, self.lake)
 
 
+def three_nights(base: Path, spark: SparkSession, **changed: Any) -> tuple[Shop, Path]:
+    """A shop with three deliveries and two nights below `base`, and a copy of its lake."""
+    (base / "raw").mkdir()
+    settings = load_settings(lake=str(base / "lake"), spark_master="local[2]", spark_memory="1g", **changed)
+    shop = Shop(settings, base / "raw", spark)
+    shop.deliver("2026-01-01")
+    shop.deliver("2026-01-02")
+    shop.night("2026-01-02", "n2")
+    shop.deliver("2026-01-03")
+    shop.night("2026-01-03", "n3")
+    template = base / "template"
+    shutil.copytree(shop.lake, template)
+    return shop, template
+
+
 @pytest.fixture(scope="package")
 def built(
     tmp_path_factory: pytest.TempPathFactory, spark: SparkSession, request: pytest.FixtureRequest
 ) -> Iterator[tuple[Shop, Path]]:
     request.getfixturevalue("small_shuffles")
     base = tmp_path_factory.mktemp("forget")
-    (base / "raw").mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NIGHTSHELF_CONFIG", str(base / "absent.toml"))
-        settings = load_settings(lake=str(base / "lake"), spark_master="local[2]", spark_memory="1g")
-        shop = Shop(settings, base / "raw", spark)
-        shop.deliver("2026-01-01")
-        shop.deliver("2026-01-02")
-        shop.night("2026-01-02", "n2")
-        shop.deliver("2026-01-03")
-        shop.night("2026-01-03", "n3")
-        template = base / "template"
-        shutil.copytree(shop.lake, template)
-        yield shop, template
+        yield three_nights(base, spark)
 
 
 @pytest.fixture

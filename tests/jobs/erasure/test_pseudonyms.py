@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +22,7 @@ from jobs.lake.pseudonyms import Pseudonyms, begin, require
 from jobs.lake.store import Store
 from jobs.night import Night
 from jobs.settings import Settings, load_settings
-from tests.jobs.erasure.conftest import HEAD, LAST, ZOE, Shop
+from tests.jobs.erasure.conftest import HEAD, LAST, ZOE, Shop, three_nights
 from tests.jobs.erasure.scan import places
 from tests.jobs.erasure.test_forget_user import all_rows, conserved, without
 
@@ -43,19 +42,9 @@ def keyed_built(
     """The nights of `built`, under a key."""
     request.getfixturevalue("small_shuffles")
     base = tmp_path_factory.mktemp("keyed")
-    (base / "raw").mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NIGHTSHELF_CONFIG", str(base / "absent.toml"))
-        settings = load_settings(
-            lake=str(base / "lake"), spark_master="local[2]", spark_memory="1g", pseudonym_key=KEY
-        )
-        shop = Shop(settings, base / "raw", spark)
-        for ds, run in (("2026-01-01", ""), ("2026-01-02", "n2"), ("2026-01-03", "n3")):
-            shop.deliver(ds)
-            if run:
-                shop.night(ds, run)
-        shutil.copytree(shop.lake, base / "template")
-        yield shop, base / "template"
+        yield three_nights(base, spark, pseudonym_key=KEY)
 
 
 @pytest.fixture
