@@ -266,9 +266,10 @@ def memory(args: argparse.Namespace) -> None:
 
 def write_many(texts: int, length: int, batch: int = 64) -> int:
     """Peak memory in MiB of this process after so many texts, two beams, in batches."""
-    from models.writer.decode import Constraints, Decoder, Decoding
+    from models.writer.decode import Constraints, Decoding
+    from models.writer.search import searcher
 
-    decoder = Decoder(network(1), Decoding(2, 1.0, no_repeat=4, max_length=length))
+    decoder = searcher(network(1), Decoding(2, 1.0, no_repeat=4, max_length=length))
     allowed = np.ones((batch, VOCABULARY), bool)
     for start in range(0, texts, batch):
         decoder.search(drawn(batch, start), Constraints(allowed, []))

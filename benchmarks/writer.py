@@ -10,10 +10,11 @@ reads them, by the mapping that is named or the first shipped one that fits; pro
 stand in the training file too are left out. Files may be gzip.
 
 Trains on the one file, writes what the other asks for, prints a table beside the published figures, and ends
-with one JSON line: plain keys are the network's first choice, `final_` keys the finished output (another
-choice or a template where the first fails); rates are in percent. Nothing is chosen on the test file. With
-`--latent`: what z costs in nats a text (kl), how many of its sizes are in use (active_units), and the BLEU of
-texts written with the z of another product (shuffled_bleu; `bleu` has z at its mean).
+with one JSON line: plain keys are the network's first choice, `reranked_` keys (e2e) the first choice without
+a slot error, `final_` keys the finished output (a template where there is no such choice); rates are in
+percent. Nothing is chosen on the test file. With `--latent`: what z costs in nats a text (kl), how many of
+its sizes are in use (active_units), and the BLEU of texts written with the z of another product
+(shuffled_bleu; `bleu` has z at its mean).
 """
 
 from __future__ import annotations

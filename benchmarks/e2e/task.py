@@ -59,6 +59,12 @@ class Written:
         """The network's first choices."""
         return [texts[0] if texts else "" for texts in self.candidates]
 
+    @property
+    def reranked(self) -> list[str]:
+        """The first choices without a slot error; no template where there is none."""
+        pairs = zip(self.alone, self.finished, strict=True)
+        return [first if tier == "template" else text for first, (text, tier) in pairs]
+
 
 def run(train: Path, test: Path, plan: Plan, track: Track) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The measures of `benchmarks.writer` for the E2E challenge, and every text with its request."""
@@ -131,6 +137,7 @@ def measures(written: Written) -> dict[str, Any]:
     tiers = [tier for _, tier in written.finished]
     return {
         **_scores(written.alone, written),
+        **{f"reranked_{k}": v for k, v in _scores(written.reranked, written).items() if k in ("bleu", "ser")},
         **{f"final_{k}": v for k, v in _scores(finished, written).items()},
         "fallback_rate": round(100.0 * tiers.count("template") / len(tiers), 3),
         "tier_counts": {tier: tiers.count(tier) for tier in ("model", "retry", "template")},

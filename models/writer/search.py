@@ -10,7 +10,7 @@ from models.writer.model import Transformer
 
 
 def searcher(model: Transformer, decoding: Decoding = USUAL) -> Decoder | HostDecoder:
-    """Graphs on a GPU, and for a latent z or a copy gate; else BLAS."""
+    """Graphs on a GPU, and for a latent z or a copy gate; else NumPy and compiled loops."""
     if has_gpu() or not suits(model):
         return Decoder(model, decoding)
     return HostDecoder(model, decoding)

@@ -13,7 +13,7 @@ from benchmarks.e2e.clean import cleaned, finish, group, source, spell, unspell
 from benchmarks.e2e.measure import bleu, errors, slot_error_rate
 from benchmarks.e2e.read import Example, normalise, read
 from benchmarks.e2e.slots import said
-from benchmarks.e2e.task import choose
+from benchmarks.e2e.task import Written, choose
 from benchmarks.formats import Unreadable
 
 ASKED = {"name": "The Mill", "food": "Italian", "rating": "low", "area": "riverside", "near": "Café Rouge"}
@@ -123,6 +123,16 @@ def test_the_first_text_without_an_error_is_chosen() -> None:
     assert choose([bad, good], mr) == (good, "retry")
     assert choose([bad], mr) == (template.write(mr), "template")
     assert choose([], mr)[1] == "template"
+
+
+def test_what_reranking_alone_makes_of_a_run() -> None:
+    mr = {"name": "Zizzi", "food": "Indian"}
+    good, bad = "Zizzi serves Indian food.", "Zizzi serves Thai food."
+    written = Written([tuple(mr.items())] * 3, [[good]] * 3, [[good], [bad, good], [bad]])
+    written.finished = [choose(texts, mr) for texts in written.candidates]
+    assert written.alone == [good, bad, bad]
+    assert written.reranked == [good, good, bad]
+    assert [text for text, _ in written.finished] == [good, good, template.write(mr)]
 
 
 def test_names_and_capitals() -> None:
