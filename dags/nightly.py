@@ -22,16 +22,21 @@ from airflow.sdk import (
 from nightshelf_approval import PublishApproval, bound, mode, wait
 from nightshelf_factory import step
 from nightshelf_notify import say_failed, say_late
+from nightshelf_step import number
 
 CRON = os.environ.get("NIGHTSHELF_CRON", "0 2 * * *")
 # 0: no deadline, for a night that a person watches.
-DEADLINE = timedelta(minutes=int(os.environ.get("NIGHTSHELF_DEADLINE_MINUTES", "240")))
+DEADLINE = timedelta(minutes=number("NIGHTSHELF_DEADLINE_MINUTES", 240))
 
-# What the night publishes; a DAG downstream schedules on these.
+# What the night publishes, every table of it; a DAG downstream schedules on these.
 OUTPUTS = [
     Asset(name=f"nightshelf.{table}", uri=f"nightshelf://tables/{table}")
-    for table in ("recommendations", "similar_items", "product_descriptions", "user_profiles")
-]
+    for table in (
+        "events_clean", "products", "users", "quarantine", "intake", "user_features", "item_features",
+        "user_profiles", "recommendations", "similar_items", "audiences", "trending", "experiments",
+        "product_descriptions", "review_queue", "models", "quality_metrics", "runs",
+    )
+]  # fmt: skip
 
 LONG = timedelta(hours=2)
 
@@ -70,7 +75,7 @@ with DAG(
     else None,
     default_args={
         "retries": 2,
-        "retry_delay": timedelta(seconds=int(os.environ.get("NIGHTSHELF_RETRY_SECONDS", "120"))),
+        "retry_delay": timedelta(seconds=number("NIGHTSHELF_RETRY_SECONDS", 120)),
         "retry_exponential_backoff": True,
         "execution_timeout": timedelta(hours=1),
     },

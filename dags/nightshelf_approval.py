@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from nightshelf_notify import Notifier
-from nightshelf_step import choice
+from nightshelf_step import choice, number
 
 # off: nobody is asked, every night that passes its audit is published. ask: a person decides about an unusual
 # night. keep: an unusual night is not published, and nobody is asked.
@@ -22,19 +21,12 @@ def mode() -> str:
 
 def bound() -> float:
     """The share of a list that may be new before a person is asked."""
-    given = os.environ.get("NIGHTSHELF_APPROVE_CHANGE") or "0.8"
-    try:
-        share = float(given)
-    except ValueError:
-        share = -1
-    if not 0 <= share <= 1:
-        raise ValueError(f"NIGHTSHELF_APPROVE_CHANGE '{given}': give a share from 0 to 1, such as 0.8")
-    return share
+    return number("NIGHTSHELF_APPROVE_CHANGE", 0.8, most=1)
 
 
 def wait() -> timedelta:
     """How long a person has to answer."""
-    return timedelta(minutes=float(os.environ.get("NIGHTSHELF_APPROVE_MINUTES") or "480"))
+    return timedelta(minutes=number("NIGHTSHELF_APPROVE_MINUTES", 480))
 
 
 def unusual(answer: dict[str, Any] | None, most: float) -> list[str]:

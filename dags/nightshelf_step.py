@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import shlex
 import signal
@@ -43,6 +44,19 @@ def choice(name: str, words: Sequence[str]) -> str:
     found = os.environ.get(name) or words[0]
     if found not in words:
         raise ValueError(f"{name} '{found}': use {', '.join(words[:-1])} or {words[-1]}")
+    return found
+
+
+def number(name: str, usual: float, most: float = math.inf) -> float:
+    """The environment's number for `name`, from 0 to `most`; raises `ValueError` for anything else."""
+    given = os.environ.get(name) or str(usual)
+    try:
+        found = float(given)
+    except ValueError:
+        found = -1
+    if not 0 <= found <= most or math.isinf(found):
+        bounds = f"a number from 0 to {most:g}" if most < math.inf else "a number, not below 0"
+        raise ValueError(f"{name} '{given}': give {bounds}, such as {usual:g}")
     return found
 
 

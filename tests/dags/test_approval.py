@@ -63,8 +63,11 @@ def test_nothing_is_published_before_the_audit_nor_before_the_answer(
     ("name", "value", "says"),
     [
         ("APPROVE", "maybe", "NIGHTSHELF_APPROVE 'maybe': use off, ask or keep"),
-        ("APPROVE_CHANGE", "much", "NIGHTSHELF_APPROVE_CHANGE 'much': give a share from 0 to 1"),
-        ("APPROVE_CHANGE", "80", "NIGHTSHELF_APPROVE_CHANGE '80': give a share from 0 to 1"),
+        ("APPROVE_CHANGE", "much", "NIGHTSHELF_APPROVE_CHANGE 'much': give a number from 0 to 1"),
+        ("APPROVE_CHANGE", "80", "NIGHTSHELF_APPROVE_CHANGE '80': give a number from 0 to 1"),
+        ("APPROVE_MINUTES", "8h", "NIGHTSHELF_APPROVE_MINUTES '8h': give a number, not below 0, such as 480"),
+        ("DEADLINE_MINUTES", "inf", "NIGHTSHELF_DEADLINE_MINUTES 'inf': give a number, not below 0, such as"),
+        ("RETRY_SECONDS", "-1", "NIGHTSHELF_RETRY_SECONDS '-1': give a number, not below 0, such as 120"),
         ("RUN_WITH", "docker", "NIGHTSHELF_RUN_WITH 'docker': use process, spark-submit or kubernetes"),
     ],
 )

@@ -68,10 +68,7 @@ def test_who_waits_for_a_table_runs_after_publish(running: Services, scheduled: 
     (run,) = running.api.wait("consumer", seconds=180)
     events = running.api.call("GET", "assets/events", source_run_id=scheduled["dag_run_id"], limit=100)
     assert {e["source_task_id"] for e in events["asset_events"]} == {"publish"}
-    assert {e["name"] for e in events["asset_events"]} >= {
-        "nightshelf.recommendations",
-        "nightshelf.product_descriptions",
-    }
+    assert {e["name"] for e in events["asset_events"]} == {f"nightshelf.{t.name}" for t in NIGHTLY}
     publish = running.api.tasks("nightly", scheduled["dag_run_id"])["publish"]
     assert at(run["start_date"]) >= at(publish["end_date"])
     told = running.api.xcom("consumer", run["dag_run_id"], "read")
