@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+from tests.dags.webhook import Hook
 
 ROOT = Path(__file__).resolve().parents[2]
 DAGS = ROOT / "dags"
@@ -38,6 +41,16 @@ def load() -> Callable[[str], Any]:
         return module
 
     return run
+
+
+@pytest.fixture
+def webhook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hook]:
+    server = Hook()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("NIGHTSHELF_NOTIFY_WEBHOOK", server.url)
+    yield server
+    server.shutdown()
+    server.server_close()
 
 
 class Instance:

@@ -12,6 +12,7 @@ import pytest
 
 from jobs.steps import STEPS
 from tests.dags.conftest import Instance, context
+from tests.dags.webhook import Hook
 
 USUAL = {"status": "ok", "warnings": 0, "warned": [], "list_change": 0.4}
 ODD = {"status": "warning", "warnings": 2, "warned": ["rows are few", "so are users"], "list_change": 0.9}
@@ -116,7 +117,12 @@ def test_a_usual_night_goes_through_without_a_person() -> None:
     assert "kept" not in given["ti"].xcoms
 
 
-def test_where_nobody_is_asked_an_unusual_night_is_kept_back() -> None:
+def test_no_answer_is_a_refusal() -> None:
+    task, _ = approval(ODD)
+    assert task.defaults == [task.REJECT]
+
+
+def test_where_nobody_is_asked_an_unusual_night_is_kept_back(webhook: Hook) -> None:
     from airflow.sdk.exceptions import DownstreamTasksSkipped
 
     task, given = approval(ODD, ask=False)
@@ -125,6 +131,7 @@ def test_where_nobody_is_asked_an_unusual_night_is_kept_back() -> None:
     assert skipped.value.tasks == ["publish"], "the report is written all the same"
     assert given["ti"].xcoms["kept"].startswith("2 warnings of the audit; 90% of the products")
     assert given["ti"].xcoms["kept"].endswith("nobody is asked here")
+    assert [message["event"] for message in webhook.got] == ["kept"]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +142,7 @@ def test_where_nobody_is_asked_an_unusual_night_is_kept_back() -> None:
         ("Reject", True, "nobody answered in time"),
     ],
 )
-def test_an_answer_decides(chosen: str, timed_out: bool, says: str) -> None:
+def test_an_answer_decides(chosen: str, timed_out: bool, says: str, webhook: Hook) -> None:
     from airflow.sdk.exceptions import DownstreamTasksSkipped
 
     task, given = approval(ODD)
@@ -148,11 +155,13 @@ def test_an_answer_decides(chosen: str, timed_out: bool, says: str) -> None:
     if not says:
         assert task.execute_complete(given, event) == {"asked": True, "approved": True}
         assert "kept" not in given["ti"].xcoms
+        assert webhook.got == []
         return
     with pytest.raises(DownstreamTasksSkipped) as skipped:
         task.execute_complete(given, event)
     assert skipped.value.tasks == ["publish"]
     assert given["ti"].xcoms["kept"] == f"2 warnings of the audit; {says}"
+    assert [message["event"] for message in webhook.got] == ["kept"]
     assert "Ada" not in str(given["ti"].xcoms), "who answered is Airflow's to know"
 
 

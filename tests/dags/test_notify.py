@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import threading
 from collections.abc import Iterator
 from email import message_from_bytes
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,8 +14,8 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from tests import servers
+from tests.dags.webhook import SECRET, Hook
 
-SECRET = "planted-token-5Tq"
 # A run as callbacks see it: its conf holds a shopper's id, its error a row.
 RUN = SimpleNamespace(
     dag_id="nightly",
@@ -38,49 +36,6 @@ EXPECTED = {
     "ds": "2026-01-31",
     "task": "audit",
 }
-
-
-class Hook(ThreadingHTTPServer):
-    """A webhook that keeps what it is sent, and answers `codes` one after the other, then 200."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.got: list[dict[str, Any]] = []
-        self.headers: list[dict[str, str]] = []
-        self.codes: list[int] = []
-        self.calls = 0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/hook/{SECRET}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Hook
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.calls += 1
-        code = self.server.codes.pop(0) if self.server.codes else 200
-        if code == 200:
-            self.server.got.append(body)
-            self.server.headers.append(dict(self.headers))
-        self.send_response(code)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        """Keep the tests' output quiet."""
-
-
-@pytest.fixture
-def webhook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hook]:
-    server = Hook()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("NIGHTSHELF_NOTIFY_WEBHOOK", server.url)
-    yield server
-    server.shutdown()
-    server.server_close()
 
 
 class Box:
