@@ -8,13 +8,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from jobs.lake.registry import NIGHTLY
 from jobs.night import safe_run_id
 from jobs.steps import STEPS
+from scripts.services import airflow
+from tests.e2e.browser import NARROW, WIDE, chromium, log_in, pictures
 from tests.faults.invariants import View, broken_now, remember
 from tests.stack import Services, services
 
@@ -73,6 +77,37 @@ def test_who_waits_for_a_table_runs_after_publish(running: Services, scheduled: 
     assert at(run["start_date"]) >= at(publish["end_date"])
     told = running.api.xcom("consumer", run["dag_run_id"], "read")
     assert told == [f"nightly {scheduled['dag_run_id']} publish"]
+
+
+def test_what_people_see(running: Services, scheduled: dict[str, Any], tmp_path: Path) -> None:
+    """Airflow's graph of the green night, and its report, wide and narrow."""
+    url, run = airflow.url(running.stack.ports["airflow"]), scheduled["dag_run_id"]
+    password = json.loads(running.stack.secrets().airflow_passwords.read_text())[airflow.USER]
+    shown = tmp_path / "report.html"
+    shown.write_bytes(running.lake.fetch(running.api.xcom("nightly", run, "report")["report"]))
+    folder = pictures(tmp_path)
+    with chromium() as browser:
+        page = browser.new_page(viewport=WIDE)
+        page.set_default_timeout(120_000)
+        log_in(page, url, airflow.USER, password)
+        page.goto(f"{url}/dags/nightly/runs/{quote(run)}")
+        page.get_by_title("Show Graph").click()
+        nodes = page.locator(".react-flow__node")
+        nodes.get_by_text("report", exact=True).wait_for()
+        page.screenshot(path=folder / "airflow-graph.png")
+        words = {word for text in nodes.all_inner_texts() for word in text.split()}
+        assert words >= {s.name for s in STEPS}
+        for name, size in (("wide", WIDE), ("narrow", NARROW)):
+            page = browser.new_page(viewport=size)
+            wrong: list[str] = []
+            page.on("console", lambda said, wrong=wrong: wrong.append(said.text))
+            page.on("requestfailed", lambda asked, wrong=wrong: wrong.append(asked.url))
+            page.goto(shown.as_uri())
+            page.screenshot(path=folder / f"report-{name}.png", full_page=True)
+            assert page.get_by_text("Published").first.is_visible()
+            over = "document.documentElement.scrollWidth - window.innerWidth"
+            assert page.evaluate(over) <= 0, f"the {name} page scrolls sideways"
+            assert wrong == []
 
 
 def test_a_run_by_hand_with_params(running: Services, scheduled: dict[str, Any]) -> None:
