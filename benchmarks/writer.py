@@ -6,8 +6,9 @@
 
 e2e: the E2E NLG challenge, pairs as JSONL ({"mr": {slot: value}, "ref": text}) or its CSV (mr,ref). adgen:
 AdvertiseGen's JSONL ({"content": "键#值*键#值", "summary": text}). catalogue: product files as the night
-reads them, by the mapping that is named or the first shipped one that fits; products of the test file that
-stand in the training file too are left out. Files may be gzip.
+reads them (a glob in quotes names several), by the mapping that is named or the first shipped one that fits;
+products of the test file that stand in the training file too are left out; where both are the same, a tenth
+is held out, variants together. Files may be gzip.
 
 Trains on the one file, writes what the other asks for, prints a table beside the published figures, and ends
 with one JSON line: plain keys are the network's first choice, `reranked_` keys (e2e) the first choice without

@@ -14,11 +14,18 @@ Row = dict[str, Any]
 
 
 def products(path: Path, mapping: str = "") -> list[Row]:
-    """The products of a file, by id; of two with one id the last. `Unreadable` where no mapping fits."""
-    from jobs.errors import BadInput
+    """The products of a file, or of those that a glob names, by id; of two with one id the last one.
 
-    if not path.is_file():
-        raise Unreadable(f"{path}: no such file")
+    Raises `Unreadable` where there is no file, or no mapping fits.
+    """
+    from jobs.errors import BadInput
+    from jobs.intake.files import find_files
+    from jobs.settings import load_settings
+
+    try:
+        find_files([str(path)], load_settings())
+    except BadInput as error:
+        raise Unreadable(str(error)) from None
     told = []
     for name in [mapping] if mapping else SHIPPED:
         try:
@@ -26,6 +33,19 @@ def products(path: Path, mapping: str = "") -> list[Row]:
         except BadInput as error:
             told.append(f"{name}: {error}")
     raise Unreadable("\n  ".join([f"{path}: no mapping fits; name one with --mapping", *told]))
+
+
+def split(rows: list[Row]) -> tuple[list[Row], list[Row]]:
+    """(to learn from, held out): as in a night a tenth, variants of one product together."""
+    from jobs.train_writer import HOLDOUT_SHARE
+    from jobs.writer_files import share
+
+    known: list[Row] = []
+    held: list[Row] = []
+    for row in rows:
+        family = row.get("variant_of") or row["product_id"]
+        (held if share("holdout" + family) < HOLDOUT_SHARE else known).append(row)
+    return known, held
 
 
 def _read(path: Path, name: str) -> list[Row]:

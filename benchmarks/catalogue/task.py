@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.catalogue.read import Row, products
+from benchmarks.catalogue.read import Row, products, split
 from benchmarks.chinese import words
 from benchmarks.formats import Unreadable
 from benchmarks.networks import Track
@@ -57,11 +57,7 @@ def run(
     train: Path, test: Path, mapping: str, plan: Plan, track: Track
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The measures of `benchmarks.writer` for a catalogue, and every text with its product."""
-    known, asked = products(train, mapping), products(test, mapping)
-    seen = {row["product_id"] for row in known}
-    asked = [row for row in asked if row["product_id"] not in seen]
-    if not asked:
-        raise Unreadable(f"{test}: every product of it is in {train} too: nothing is held out")
+    known, asked = _parts(train, test, mapping)
     judges = {
         language: Verifier(language, Lexicon.build(read_facts(language, r) for r in known + asked))
         for language in LANGUAGES
@@ -82,6 +78,18 @@ def run(
     found["tokens_per_s"] = round(sum(len(units(t)) for w in written for t in w.alone) / seconds, 1)
     found["train_seconds"] = round(trained - start, 1)
     return found, [row for w in written for row in _told(w)]
+
+
+def _parts(train: Path, test: Path, mapping: str) -> tuple[list[Row], list[Row]]:
+    """What is learnt from, and what is held out."""
+    if train == test:
+        return split(products(train, mapping))
+    known, asked = products(train, mapping), products(test, mapping)
+    seen = {row["product_id"] for row in known}
+    asked = [row for row in asked if row["product_id"] not in seen]
+    if not asked:
+        raise Unreadable(f"{test}: every product of it is in {train} too: nothing is held out")
+    return known, asked
 
 
 def _pairs(rows: Sequence[Row], judge: Verifier, what: str) -> list[tuple[Pair, Brief]]:
