@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,18 +26,25 @@ from models.writer.tokenizer import Tokenizer
 STEPS = 1500
 MIN_COUNT = 6
 LENGTHS = (48, 64, 80, 96, 128)
-BLOCK = 64
+BLOCK = 16
+GRAM = 4
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run does."""
+    """What a run does: chosen on a part of the training file.
+
+    `often`: how often four words in a row may stand in the texts of a run, up to a block; 0: any number of
+    times. `enough`: the part of a text's usual length, by how many attributes it tells, that it has at least.
+    """
 
     seed: int = 1
     steps: int = STEPS
     dropout: float = 0.3
     beams: int = 6
     penalty: float = 1.0
+    often: int = 3
+    enough: float = 0.8
     repair: bool = True
     latent: int = 0
     copy: bool = False
@@ -70,7 +78,8 @@ def run(train: Path, test: Path, plan: Plan, track: Track) -> tuple[dict[str, An
     )
     model = fit(examples, tokenizer, network, track)
     trained = time.perf_counter()
-    write(model, tokenizer, values, plan, written, track)
+    usual = UsualLength.of(examples, tokenizer)
+    write(model, tokenizer, values, plan, usual, written, track)
     found = measures(written, values)
     found["tokens_per_s"] = round(written.tokens / (time.perf_counter() - trained), 1)
     found["train_seconds"] = round(trained - start, 1)
@@ -78,7 +87,7 @@ def run(train: Path, test: Path, plan: Plan, track: Track) -> tuple[dict[str, An
         found |= carried(model, examples, tokenizer, LENGTHS)
         other = Written(written.products)
         z = shuffled(model, [source(p.attributes) for p in other.products], tokenizer, plan.seed)
-        write(model, tokenizer, values, plan, other, track, z)
+        write(model, tokenizer, values, plan, usual, other, track, z)
         found["shuffled_bleu"] = _scores(other.alone, other.products, values)["bleu"]
     return found, told(written)
 
@@ -90,35 +99,80 @@ def words_of(examples: Sequence[Pair]) -> Tokenizer:
     return Tokenizer.train(texts, specials, min_count=MIN_COUNT, cut=words)
 
 
+@dataclass(frozen=True)
+class UsualLength:
+    """How many tokens a text has, by how many attributes it tells: a line through the training texts."""
+
+    slope: float
+    base: float
+
+    @classmethod
+    def of(cls, examples: Sequence[Pair], tokenizer: Tokenizer) -> UsualLength:
+        told = [len(p.source.pairs) for p in examples]
+        slope, base = np.polyfit(told, [len(tokenizer.encode(p.target)) for p in examples], 1)
+        return cls(float(slope), float(base))
+
+    def __call__(self, attributes: int) -> float:
+        return self.base + self.slope * attributes
+
+
+@dataclass
+class Said:
+    """What a run has said so far: four words in a row stand in at most `often` of its texts."""
+
+    often: int
+    _counts: Counter[tuple[int, ...]] = field(default_factory=Counter)
+
+    def add(self, ids: Sequence[int]) -> None:
+        self._counts.update({tuple(ids[i : i + GRAM]) for i in range(len(ids) - GRAM + 1)})
+
+    def worn(self) -> list[tuple[int, ...]]:
+        return [gram for gram, count in self._counts.items() if count >= self.often] if self.often else []
+
+
 def write(
     model: Any,
     tokenizer: Tokenizer,
     values: Values,
     plan: Plan,
+    usual: UsualLength,
     written: Written,
     track: Track,
     z: Floats | None = None,
 ) -> None:
-    """Fill `candidates` and `finished`. No word is written that says a value of other products only."""
+    """Fill `candidates` and `finished`. No word is written that says a value of other products only; the
+    candidate that tells most attributes is the first.
+    """
     from models.writer.decode import Constraints, Decoding
     from models.writer.encode import batch_sources
     from models.writer.search import searcher
 
     decoder = searcher(model, Decoding(plan.beams, plan.penalty, max_length=LENGTHS[-1]))
-    usable = printable(tokenizer)
+    usable, said = printable(tokenizer), Said(plan.often)
     holders = says_what(tokenizer, values)
     starts = range(0, len(written.products), BLOCK)
     for start in track(iter(starts), "writing", len(starts)):
         block = written.products[start : start + BLOCK]
         allowed = np.stack([usable & ~barred(p, values, holders, len(tokenizer)) for p in block])
         sources = batch_sources([source(p.attributes) for p in block], tokenizer)
+        least = np.array([plan.enough * usual(len(p.attributes)) for p in block]).astype(np.int32)
         own = None if z is None else z[start : start + BLOCK]
-        for found in decoder.search(sources, Constraints(allowed, []), own):
-            written.tokens += len(found[0]) + 1 if found else 0
-            wrote = (tokenizer.decode(ids).strip() for ids in found)
-            written.candidates.append(list(dict.fromkeys(t for t in wrote if t)))
-    for product, texts in zip(written.products, written.candidates, strict=True):
-        written.finished.append(finish(texts, product.attributes, values))
+        constraints = Constraints(allowed, said.worn(), least=np.minimum(least, LENGTHS[-1] - 2))
+        for product, found in zip(block, decoder.search(sources, constraints, own), strict=True):
+            texts = {ids: tokenizer.decode(ids).strip() for ids in map(tuple, found)}
+            best = sorted(
+                (ids for ids in texts if texts[ids]), key=lambda ids: _lack(texts[ids], product, values)
+            )
+            written.tokens += len(best[0]) + 1 if best else 0
+            written.candidates.append(list(dict.fromkeys(texts[ids] for ids in best)))
+            said.add(best[0] if best else ())
+    for product, wrote in zip(written.products, written.candidates, strict=True):
+        written.finished.append(finish(wrote, product.attributes, values))
+
+
+def _lack(text: str, product: Example, values: Values) -> int:
+    """How many attributes a text leaves out, and how many values it makes up."""
+    return len(values.missing(text, product.attributes)) + len(values.unsupported(text, product.attributes))
 
 
 def says_what(tokenizer: Tokenizer, values: Values) -> dict[str, list[int]]:

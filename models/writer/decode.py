@@ -22,7 +22,7 @@ from models.writer.beams import Beams, Decoding, forbidden, table
 from models.writer.contexts import Contexts
 from models.writer.encode import Ints, Sources
 from models.writer.model import Transformer
-from models.writer.tokenizer import BEGIN
+from models.writer.tokenizer import BEGIN, END
 
 __all__ = ["Constraints", "Decoder", "Decoding", "batches"]
 
@@ -38,12 +38,18 @@ USUAL = Decoding()
 class Constraints:
     """What may not be written. `allowed` (batch, vocabulary) is true where a product may use a token.
 
-    `contexts`: the surroundings that a placeholder may stand in; None: any.
+    `contexts`: the surroundings that a placeholder may stand in; None: any. `least` (batch,): tokens before
+    a text may end; None: none.
     """
 
     allowed: NDArray[np.bool_]
     phrases: Sequence[Sequence[int]]
     contexts: Contexts | None = None
+    least: Ints | None = None
+
+    def shortest(self) -> Ints:
+        """(batch,): `least`, or zeros."""
+        return np.zeros(len(self.allowed), np.int32) if self.least is None else self.least
 
 
 @dataclass
@@ -52,6 +58,7 @@ class _Batch:
 
     products: Ints  # their places in the sources
     barred: NDArray[np.bool_]  # (products, 1, vocabulary)
+    least: Ints  # (products,): tokens before the end
     memory: Any  # of the sources: keys and values for every block, their mask, what may be copied
     texts: Beams
     closed: Any  # keys and values (rows, heads, places, size) for every block
@@ -100,6 +107,7 @@ class Decoder:
         return _Batch(
             products=np.arange(count, dtype=np.int32),
             barred=~np.asarray(constraints.allowed)[:, None, :],
+            least=constraints.shortest(),
             memory=memory,
             texts=Beams.start(count, self.decoding),
             closed=[(empty, empty) for _ in self.model.decoder],
@@ -129,7 +137,7 @@ class Decoder:
             barred = batch.barred if contexts is None else batch.barred | _barred(contexts, batch.texts, time)
             until = stop if contexts is None else time + 1
             clock = np.array([time, until, start], np.int32)
-            fixed = batch.closed, batch.memory, weights, barred, phrases
+            fixed = batch.closed, batch.memory, weights, barred, batch.least, phrases
             texts, opened, origin = run(clock, tuple(batch.texts), opened, origin, fixed)
             batch.texts = Beams(*texts)
         return opened, origin
@@ -147,7 +155,7 @@ class Decoder:
 
     def _step(
         self, time: Any, place: Any, texts: Any, opened: Any, origin: Any,
-        closed: Any, memory: Any, weights: Any, barred: Any, phrases: Any,
+        closed: Any, memory: Any, weights: Any, barred: Any, least: Any, phrases: Any,
     ) -> tuple[Any, Any, Any]:  # fmt: skip
         d, c = self.decoding, self.model.config
         old, rows = Beams(*texts), ops.shape(origin)[0]
@@ -164,7 +172,8 @@ class Decoder:
         hits = forbidden(tokens, time, c.vocabulary, d.no_repeat, phrases[0] if phrases else None)
         if hits is not None:
             barred = ops.logical_or(barred, ops.reshape(hits, (-1, d.beams, c.vocabulary)))
-        new, parents = old.extend(logits, barred, time, d)
+        early = ops.logical_and(time < least[:, None, None], ops.arange(c.vocabulary) == END)
+        new, parents = old.extend(logits, ops.logical_or(barred, early), time, d)
         if d.beams > 1:
             opened, origin = _taken(opened, parents), ops.take(origin, parents, axis=0)
         return tuple(new), opened, origin
@@ -174,6 +183,7 @@ class Decoder:
         beams = self.decoding.beams
         if kept is not None:
             batch.products, batch.barred = batch.products[kept], batch.barred[kept]
+            batch.least = batch.least[kept]
             batch.texts = batch.texts.at(kept)
             batch.memory = self._shrink(batch.memory, kept)
         else:

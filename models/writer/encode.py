@@ -48,8 +48,8 @@ def make_tokenizer(pairs: Sequence[Pair]) -> Tokenizer:
     return Tokenizer.train(texts, [*ALWAYS, *(s for _, s in ranked[:MAX_SPECIALS])])
 
 
-def encode_source(source: Source, tokenizer: Tokenizer) -> list[tuple[int, int, int]]:
-    """(token, place, group) of a source; pairs that do not fit the longest length are left out whole."""
+def encode_source(source: Source, tokenizer: Tokenizer) -> Ints:
+    """(tokens, 3): token, place and group of a source; pairs beyond the longest length are left out whole."""
     found = [(tokenizer.special(f"⟦{source.language}⟧"), 0, 1)]
     group = 1
     for name, value in source.pairs:
@@ -62,16 +62,20 @@ def encode_source(source: Source, tokenizer: Tokenizer) -> list[tuple[int, int, 
             break
         group += 1
         found += [(token, place, group) for place, token in enumerate(ids)]
-    return found
+    return np.array(found, np.int32)
 
 
 def batch_sources(sources: Sequence[Source], tokenizer: Tokenizer) -> Sources:
     """One batch, padded to the next length of `SOURCE_LENGTHS`."""
-    rows = [encode_source(s, tokenizer) for s in sources]
-    length = padded(max(map(len, rows)), SOURCE_LENGTHS)
-    out = np.zeros((3, len(rows), length), np.int32)
-    for i, row in enumerate(rows):
-        out[:, i, : len(row)] = np.array(row, np.int32).T
+    return pad_sources([encode_source(s, tokenizer) for s in sources])
+
+
+def pad_sources(encoded: Sequence[Ints]) -> Sources:
+    """As `batch_sources`, of what `encode_source` made."""
+    length = padded(max(map(len, encoded)), SOURCE_LENGTHS)
+    out = np.zeros((3, len(encoded), length), np.int32)
+    for i, row in enumerate(encoded):
+        out[:, i, : len(row)] = row.T
     return Sources(*out)
 
 
@@ -92,10 +96,12 @@ class Batch:
 class Examples:
     """Encoded training pairs, kept by length so that batches waste little."""
 
-    pairs: Sequence[Pair]
+    sources: Sequence[Ints]
     targets: Sequence[list[int]]
-    tokenizer: Tokenizer
     lengths: tuple[int, ...] = TARGET_LENGTHS
+
+    def __len__(self) -> int:
+        return len(self.targets)
 
     @staticmethod
     def of(
@@ -104,11 +110,13 @@ class Examples:
         """Pairs whose target fits; a longer one is left out: cut, it would teach to stop in mid-sentence."""
         targets = [[*tokenizer.encode(p.target), END] for p in pairs]
         fits = [i for i, t in enumerate(targets) if len(t) <= lengths[-1]]
-        return Examples([pairs[i] for i in fits], [targets[i] for i in fits], tokenizer, lengths)
+        # Once, not in every pass: it would be a tenth of the training.
+        sources = [encode_source(pairs[i].source, tokenizer) for i in fits]
+        return Examples(sources, [targets[i] for i in fits], lengths)
 
     def batches(self, size: int, rng: np.random.Generator | None) -> Iterator[Batch]:
         """One pass: batches of `size` (the last of a length padded with empty rows), shuffled by `rng`."""
-        order = np.arange(len(self.pairs)) if rng is None else rng.permutation(len(self.pairs))
+        order = np.arange(len(self)) if rng is None else rng.permutation(len(self))
         by_length: dict[int, list[int]] = {}
         for i in order:
             by_length.setdefault(padded(len(self.targets[i]), self.lengths), []).append(int(i))
@@ -126,4 +134,4 @@ class Examples:
             wanted[row, : len(target)] = target
             given[row, : len(target)] = [BEGIN, *target[:-1]]
         fill = [ids[0]] * (size - len(ids))
-        return Batch(batch_sources([self.pairs[i].source for i in ids + fill], self.tokenizer), given, wanted)
+        return Batch(pad_sources([self.sources[i] for i in ids + fill]), given, wanted)

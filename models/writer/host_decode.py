@@ -46,13 +46,14 @@ class HostDecoder:
         """As `Decoder.search`: for every source, the token lists of its beams, best first."""
         network = self.network
         phrases = table(constraints.phrases) if constraints.phrases else None
+        least = constraints.shortest()
 
         def group(low: int) -> list[list[list[int]]]:
             part = slice(low, low + size)
             memory = network.encode(sources.token[part], sources.place[part], sources.group[part])
             state = network.start(memory, sources.group[part] > 0, self.decoding.beams)
-            barred = ~np.asarray(constraints.allowed[part])
-            return _Group(network, state, self.decoding, barred, phrases, constraints.contexts).search()
+            shut = ~np.asarray(constraints.allowed[part]), least[part]
+            return _Group(network, state, self.decoding, *shut, phrases, constraints.contexts).search()
 
         cores = len(os.sched_getaffinity(0))
         size = min(GREEDY if self.decoding.beams == 1 else BEAMS, max(1, -(-len(sources) // cores)))
@@ -71,6 +72,7 @@ class _Group:
         state: State,
         decoding: Decoding,
         barred: Bools,
+        least: Ints,
         phrases: Ints | None,
         contexts: Contexts | None,
     ) -> None:
@@ -78,6 +80,7 @@ class _Group:
         self.phrases, self.contexts = phrases, contexts
         self.products, self.texts = np.arange(len(barred)), Beams.start(len(barred), decoding)
         self.barred = np.repeat(barred, decoding.beams, axis=0)  # (rows, vocabulary)
+        self.least = np.repeat(least, decoding.beams)  # (rows,): tokens before the end
 
     def search(self) -> list[list[list[int]]]:
         found: list[list[list[int]]] = [[] for _ in self.products]
@@ -116,9 +119,11 @@ class _Group:
             shut[:, END] = False
             return shut
         found = following(tokens, time, d.no_repeat, self.phrases, HOST)
-        if self.contexts is None and not found:
+        early = time < self.least
+        if self.contexts is None and not found and not early.any():
             return self.barred
         shut = self.barred.copy()
+        shut[early, END] = True
         if self.contexts is not None:
             shut |= self.contexts.barred(tokens[:, :time])
         for hit, ids in found:
@@ -130,8 +135,5 @@ class _Group:
         beams = self.decoding.beams
         rows = (products[:, None] * beams + np.arange(beams)).reshape(-1)
         self.state.keep(products, rows)
-        self.texts, self.products, self.barred = (
-            self.texts.at(products),
-            self.products[products],
-            self.barred[rows],
-        )
+        self.texts, self.products = self.texts.at(products), self.products[products]
+        self.barred, self.least = self.barred[rows], self.least[rows]

@@ -79,19 +79,18 @@ class Writer:
     ) -> list[list[str]]:
         """Texts for every product, best first, in the order given; all briefs are of one language."""
         from models.writer.decode import Constraints, batches
-        from models.writer.encode import batch_sources, encode_source, padded
+        from models.writer.encode import encode_source, pad_sources, padded
 
         if not briefs:
             return []
         phrases = self._banned(briefs[0].masked)
-        sources = [self.ask(b) for b in briefs]
-        lengths = [len(encode_source(s, self.tokenizer)) for s in sources]
+        sources = [encode_source(self.ask(b), self.tokenizer) for b in briefs]
         texts: list[list[str]] = [[] for _ in briefs]
-        for chunk in track(batches(lengths, BATCHES[-1])):
+        for chunk in track(batches([len(s) for s in sources], BATCHES[-1])):
             # Few shapes: a short batch is filled up with its first product.
             rows = chunk + [chunk[0]] * (padded(len(chunk), BATCHES) - len(chunk))
             allowed = np.stack([self._allowed(briefs[i]) for i in rows])
-            batch = batch_sources([sources[i] for i in rows], self.tokenizer)
+            batch = pad_sources([sources[i] for i in rows])
             found = self.decoder.search(batch, Constraints(allowed, phrases, self.contexts))
             for i, beams in zip(chunk, found, strict=False):
                 # The beam that tells most of what was asked for comes first, then the likelier one.

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.adgen.clean import pairs
+from benchmarks.adgen.clean import pairs, source
 from benchmarks.adgen.finish import finish, mend, template
 from benchmarks.adgen.read import Example, Values, read, says
-from benchmarks.adgen.task import barred, says_what, words_of
+from benchmarks.adgen.task import Said, UsualLength, barred, says_what, words_of
 from benchmarks.chinese import bleu4, rouge, words
 from benchmarks.formats import Unreadable
 from benchmarks.variety import distinct4, repetition4
 from models.writer.clean import Pair, Source
+from models.writer.tokenizer import Tokenizer
 
 DRESS = (("类型", "裙"), ("颜色", "红色"), ("裙款式", "勾花镂空"))
 KNOWN = [
@@ -107,3 +108,25 @@ def test_measures_of_known_texts() -> None:
     assert words("红色的裙子") == ["红色", "的", "裙子"]
     assert distinct4([list("abcde"), list("abcde")]) == 50.0
     assert repetition4([list("abcdabcd"), list("abcdefgh")]) == 50.0
+
+
+def test_words_in_a_row_wear_out() -> None:
+    said = Said(often=2)
+    said.add([1, 2, 3, 4, 1, 2, 3, 4])  # the same four words twice in one text count once
+    assert said.worn() == []
+    said.add([9, 1, 2, 3, 4])
+    assert said.worn() == [(1, 2, 3, 4)]
+    said.add([1, 2, 3])
+    assert said.worn() == [(1, 2, 3, 4)]
+    forever = Said(often=0)
+    forever.add([1, 2, 3, 4])
+    assert forever.worn() == []
+
+
+def test_a_text_is_usually_as_long_as_its_attributes_are_many() -> None:
+    examples = [
+        Pair(str(n), "zh", source([("颜色", "红")] * n), "红" * (5 + 10 * n), "") for n in (1, 2, 3, 4)
+    ]
+    tokenizer = Tokenizer.train(["红"] * 9, ["⟦颜色⟧", "⟦zh⟧"], min_count=1)
+    usual = UsualLength.of(examples, tokenizer)
+    assert usual(6) == pytest.approx(65)

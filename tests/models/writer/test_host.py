@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -107,12 +108,16 @@ def test_texts_are_those_of_the_graphs_whatever_the_groups(
     for row in allowed:
         row[[END, *rng.choice(np.arange(261, SIZE), rng.integers(1, 4), replace=False)]] = True
     allowed[:3, END] = False  # some end nowhere, and are the last
-    constraints = decode.Constraints(allowed, [[270, 271], [272]])
+    least = np.arange(16, dtype=np.int32)
+    constraints = decode.Constraints(allowed, [[270, 271], [272]], least=least)
     plan = decode.Decoding(beams=beams, no_repeat=4, max_length=40)
     wanted = decode.Decoder(net, plan).search(batch, constraints)
     with groups_of(size, monkeypatch):
         assert HostDecoder(net, plan).search(batch, constraints) == wanted
     assert len({len(texts[0]) for texts in wanted if texts}) > 1
+    assert all(len(text) >= n for texts, n in zip(wanted, least, strict=True) for text in texts)
+    shorter = decode.Decoder(net, plan).search(batch, replace(constraints, least=None))
+    assert any(len(text) < n for texts, n in zip(shorter, least, strict=True) for text in texts)
 
 
 def test_nothing_barred_is_written(net: model.Transformer) -> None:

@@ -190,12 +190,14 @@ def test_a_text_is_the_same_alone_and_among_others(
     monkeypatch.setattr(decode, "_kept", lambda *args: kept.append(shrink(*args)) or shrink(*args))
     plan = decode.Decoding(beams=beams, no_repeat=4, max_length=40)
     search = decode.Decoder(net, plan)
-    together = decode.Decoder(net, plan, xla).search(batch, decode.Constraints(allowed, [], contexts))
+    least = np.arange(16, dtype=np.int32)
+    together = decode.Decoder(net, plan, xla).search(batch, decode.Constraints(allowed, [], contexts, least))
     assert xla or any(some is not None for some in kept)  # it looks once only, and all may be done by then
     assert len({len(beams_[0]) for beams_ in together if beams_}) > 1
     for i in range(16):
         one = Sources(batch.token[i : i + 1], batch.place[i : i + 1], batch.group[i : i + 1])
-        assert together[i] == search.search(one, decode.Constraints(allowed[i : i + 1], [], contexts))[0]
+        alone = decode.Constraints(allowed[i : i + 1], [], contexts, least[i : i + 1])
+        assert together[i] == search.search(one, alone)[0]
 
 
 def test_batches_hold_every_text_once() -> None:

@@ -40,7 +40,7 @@ TOKENIZER = make_tokenizer(PAIRS)
 
 def test_batches_hold_every_pair_once_and_shift_the_target_by_one() -> None:
     examples = Examples.of(PAIRS, TOKENIZER)
-    assert len(examples.pairs) == 8
+    assert len(examples) == 8
     texts = []
     for batch in examples.batches(3, np.random.default_rng(0)):
         assert len(batch.given) == len(batch.sources) == 3
@@ -56,7 +56,7 @@ def test_batches_hold_every_pair_once_and_shift_the_target_by_one() -> None:
 
 def test_a_text_that_is_too_long_is_left_out() -> None:
     long = Pair("p", "en", PAIRS[0].source, "mug " * MAX_TARGET, "")
-    assert len(Examples.of([*PAIRS, long], TOKENIZER).pairs) == len(PAIRS)
+    assert len(Examples.of([*PAIRS, long], TOKENIZER)) == len(PAIRS)
 
 
 def test_the_rate_rises_and_falls() -> None:
