@@ -34,8 +34,9 @@ GRAM = 4
 class Plan:
     """What a run does: chosen on a part of the training file.
 
-    `often`: how often four words in a row may stand in the texts of a run, up to a block; 0: any number of
-    times. `enough`: the part of a text's usual length, by how many attributes it tells, that it has at least.
+    `most`: how often a word of several characters may stand in a text. `often`: how many texts of a run, up
+    to a block's, may hold the same four words in a row; 0: any number. `enough`: the part of a text's usual
+    length, by how many attributes it tells, that it has at least.
     """
 
     seed: int = 1
@@ -43,6 +44,7 @@ class Plan:
     dropout: float = 0.3
     beams: int = 6
     penalty: float = 1.0
+    most: int = 2
     often: int = 3
     enough: float = 0.8
     repair: bool = True
@@ -147,8 +149,9 @@ def write(
     from models.writer.encode import batch_sources
     from models.writer.search import searcher
 
-    decoder = searcher(model, Decoding(plan.beams, plan.penalty, max_length=LENGTHS[-1]))
-    usable, said = printable(tokenizer), Said(plan.often)
+    decoding = Decoding(plan.beams, plan.penalty, no_repeat=3, max_length=LENGTHS[-1], most=plan.most)
+    decoder = searcher(model, decoding)
+    usable, said, limited = printable(tokenizer), Said(plan.often), telling(tokenizer)
     holders = says_what(tokenizer, values)
     starts = range(0, len(written.products), BLOCK)
     for start in track(iter(starts), "writing", len(starts)):
@@ -157,7 +160,8 @@ def write(
         sources = batch_sources([source(p.attributes) for p in block], tokenizer)
         least = np.array([plan.enough * usual(len(p.attributes)) for p in block]).astype(np.int32)
         own = None if z is None else z[start : start + BLOCK]
-        constraints = Constraints(allowed, said.worn(), least=np.minimum(least, LENGTHS[-1] - 2))
+        least = np.minimum(least, LENGTHS[-1] - 2)
+        constraints = Constraints(allowed, said.worn(), least=least, limited=limited)
         for product, found in zip(block, decoder.search(sources, constraints, own), strict=True):
             texts = {ids: tokenizer.decode(ids).strip() for ids in map(tuple, found)}
             best = sorted(
@@ -168,6 +172,12 @@ def write(
             said.add(best[0] if best else ())
     for product, wrote in zip(written.products, written.candidates, strict=True):
         written.finished.append(finish(wrote, product.attributes, values))
+
+
+def telling(tokenizer: Tokenizer) -> NDArray[np.bool_]:
+    """(vocabulary,): words of more than one character, which readers notice when they come again."""
+    first = len(tokenizer) - len(tokenizer.words)
+    return np.array([False] * first + [len(word) > 1 for word in tokenizer.words])
 
 
 def _lack(text: str, product: Example, values: Values) -> int:

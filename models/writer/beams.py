@@ -20,12 +20,17 @@ from models.writer.tokenizer import END, PAD
 
 @dataclass(frozen=True)
 class Decoding:
-    """How to search; part of the key that says whether a text is still current."""
+    """How to search; part of the key that says whether a text is still current.
+
+    `most`: how often a token of `Constraints.limited` may stand in a text, and then no token right after
+    itself; 0: any number of times.
+    """
 
     beams: int = 3
     penalty: float = 1.0
     no_repeat: int = 4
     max_length: int = MAX_TARGET
+    most: int = 0
 
     def as_json(self) -> dict[str, float]:
         return asdict(self)
@@ -142,9 +147,9 @@ def table(phrases: Sequence[Sequence[int]]) -> Ints:
     return out
 
 
-def forbidden(tokens: Any, time: Any, vocabulary: int, no_repeat: int, phrases: Any) -> Any:
+def forbidden(tokens: Any, time: Any, vocabulary: int, decoding: Decoding, phrases: Any, limited: Any) -> Any:
     """(rows, vocabulary): what `following` finds; None where nothing can be forbidden."""
-    found = following(tokens, time, no_repeat, phrases)
+    found = following(tokens, time, decoding, phrases, limited)
     if not found:
         return None
     rows = ops.shape(tokens)[0]
@@ -154,17 +159,22 @@ def forbidden(tokens: Any, time: Any, vocabulary: int, no_repeat: int, phrases: 
     return ops.reshape(ops.scatter(ids, hits, (rows * vocabulary,)), (rows, vocabulary)) > 0
 
 
-def following(tokens: Any, time: Any, no_repeat: int, phrases: Any, xp: Any = ops) -> list[tuple[Any, Any]]:
-    """What would repeat an n-gram or end a phrase behind the first `time` of `tokens`: hits and token ids,
-    both (rows, n).
+def following(
+    tokens: Any, time: Any, decoding: Decoding, phrases: Any, limited: Any, xp: Any = ops
+) -> list[tuple[Any, Any]]:
+    """What would repeat an n-gram, end a phrase or be said too often behind the first `time` of `tokens`:
+    hits and token ids, both (rows, n).
 
-    `tokens` (rows, places). `phrases`: of `table`, or None.
+    `tokens` (rows, places). `phrases`: of `table`, or None. `limited` (vocabulary,): of `Constraints`, or
+    None.
     """
     found = []
-    if no_repeat < tokens.shape[1]:
-        found.append(_repeats(tokens, time, no_repeat, xp))
+    if decoding.no_repeat < tokens.shape[1]:
+        found.append(_repeats(tokens, time, decoding.no_repeat, xp))
     if phrases is not None:
         found.append(_ends(tokens, time, phrases, xp))
+    if decoding.most and limited is not None:
+        found.append(_worn(tokens, time, decoding.most, limited, xp))
     return found
 
 
@@ -186,3 +196,13 @@ def _ends(tokens: Any, time: Any, phrases: Any, xp: Any) -> tuple[Any, Any]:
     begins = phrases[None, :, :-1]
     hit = xp.all(xp.logical_or(xp.equal(begins, ANY), xp.equal(begins, last)), axis=-1)
     return hit, xp.broadcast_to(phrases[None, :, -1], xp.shape(hit))
+
+
+def _worn(tokens: Any, time: Any, most: int, limited: Any, xp: Any) -> tuple[Any, Any]:
+    """The tokens so far (rows, places): hits are the last one, and limited ones that stand `most` times."""
+    places = xp.arange(tokens.shape[1])
+    so_far = places < time
+    same = xp.logical_and(xp.equal(tokens[:, :, None], tokens[:, None, :]), so_far)
+    often = xp.sum(xp.cast(same, "int32"), axis=-1) >= most
+    hit = xp.logical_or(xp.logical_and(often, xp.take(limited, tokens)), xp.equal(places, time - 1))
+    return xp.logical_and(hit, so_far), tokens

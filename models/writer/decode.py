@@ -39,13 +39,15 @@ class Constraints:
     """What may not be written. `allowed` (batch, vocabulary) is true where a product may use a token.
 
     `contexts`: the surroundings that a placeholder may stand in; None: any. `least` (batch,): tokens before
-    a text may end; None: none.
+    a text may end; None: none. `limited` (vocabulary,): tokens that stand at most `Decoding.most` times in a
+    text; None: none.
     """
 
     allowed: NDArray[np.bool_]
     phrases: Sequence[Sequence[int]]
     contexts: Contexts | None = None
     least: Ints | None = None
+    limited: NDArray[np.bool_] | None = None
 
     def shortest(self) -> Ints:
         """(batch,): `least`, or zeros."""
@@ -78,7 +80,7 @@ class Decoder:
         anew = xla or keras.backend.backend() != "tensorflow"
         self.places, self.parts = COARSE if anew else FINE
         self._encode = compiled(self._memory, xla=xla)
-        self._runs: dict[bool, Any] = {}
+        self._runs: dict[tuple[bool, bool], Any] = {}
         self._shut = compiled(_closed, any_size=True)
         self._shrink = compiled(_taken, any_size=True)
 
@@ -131,13 +133,15 @@ class Decoder:
         origin: Any = np.arange(rows, dtype=np.int32)
         stop = min(start + self.places, self.decoding.max_length)
         phrases = [table(constraints.phrases)] if constraints.phrases else []
-        run = self._runs.setdefault(bool(phrases), compiled(self._steps, any_size=True, xla=self.xla))
+        limited = [] if constraints.limited is None else [constraints.limited]
+        kind = bool(phrases), bool(limited)
+        run = self._runs.setdefault(kind, compiled(self._steps, any_size=True, xla=self.xla))
         contexts = constraints.contexts
         for time in range(start, stop, 1 if contexts else self.places):
             barred = batch.barred if contexts is None else batch.barred | _barred(contexts, batch.texts, time)
             until = stop if contexts is None else time + 1
             clock = np.array([time, until, start], np.int32)
-            fixed = batch.closed, batch.memory, weights, barred, batch.least, phrases
+            fixed = batch.closed, batch.memory, weights, barred, batch.least, phrases, limited
             texts, opened, origin = run(clock, tuple(batch.texts), opened, origin, fixed)
             batch.texts = Beams(*texts)
         return opened, origin
@@ -156,6 +160,7 @@ class Decoder:
     def _step(
         self, time: Any, place: Any, texts: Any, opened: Any, origin: Any,
         closed: Any, memory: Any, weights: Any, barred: Any, least: Any, phrases: Any,
+        limited: Any,
     ) -> tuple[Any, Any, Any]:  # fmt: skip
         d, c = self.decoding, self.model.config
         old, rows = Beams(*texts), ops.shape(origin)[0]
@@ -169,7 +174,8 @@ class Decoder:
         logits, opened = self.model.step(
             last, time, weights, caches, at, ops.arange(self.places) <= place, sources, memory[2]
         )
-        hits = forbidden(tokens, time, c.vocabulary, d.no_repeat, phrases[0] if phrases else None)
+        told = (part[0] if part else None for part in (phrases, limited))
+        hits = forbidden(tokens, time, c.vocabulary, d, *told)
         if hits is not None:
             barred = ops.logical_or(barred, ops.reshape(hits, (-1, d.beams, c.vocabulary)))
         early = ops.logical_and(time < least[:, None, None], ops.arange(c.vocabulary) == END)

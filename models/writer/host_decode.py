@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from models.writer.beams import HOST, Beams, Decoding, following, table
-from models.writer.contexts import Contexts
 from models.writer.copying import NEVER
 from models.writer.decode import USUAL, Constraints
 from models.writer.encode import Ints, Sources
@@ -53,7 +52,7 @@ class HostDecoder:
             memory = network.encode(sources.token[part], sources.place[part], sources.group[part])
             state = network.start(memory, sources.group[part] > 0, self.decoding.beams)
             shut = ~np.asarray(constraints.allowed[part]), least[part]
-            return _Group(network, state, self.decoding, *shut, phrases, constraints.contexts).search()
+            return _Group(network, state, self.decoding, *shut, phrases, constraints).search()
 
         cores = len(os.sched_getaffinity(0))
         size = min(GREEDY if self.decoding.beams == 1 else BEAMS, max(1, -(-len(sources) // cores)))
@@ -74,10 +73,10 @@ class _Group:
         barred: Bools,
         least: Ints,
         phrases: Ints | None,
-        contexts: Contexts | None,
+        constraints: Constraints,
     ) -> None:
         self.network, self.state, self.decoding = network, state, decoding
-        self.phrases, self.contexts = phrases, contexts
+        self.phrases, self.contexts, self.limited = phrases, constraints.contexts, constraints.limited
         self.products, self.texts = np.arange(len(barred)), Beams.start(len(barred), decoding)
         self.barred = np.repeat(barred, decoding.beams, axis=0)  # (rows, vocabulary)
         self.least = np.repeat(least, decoding.beams)  # (rows,): tokens before the end
@@ -118,7 +117,7 @@ class _Group:
             shut = np.ones_like(self.barred)
             shut[:, END] = False
             return shut
-        found = following(tokens, time, d.no_repeat, self.phrases, HOST)
+        found = following(tokens, time, d, self.phrases, self.limited, HOST)
         early = time < self.least
         if self.contexts is None and not found and not early.any():
             return self.barred

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -114,29 +115,34 @@ def test_where_everything_is_barred_there_is_no_text() -> None:
         assert found[1]
 
 
-def forbidden_naively(tokens: Sequence[int], no_repeat: int, phrases: Sequence[Sequence[int]]) -> set[int]:
-    written = list(tokens)
-    grams = {tuple(written[i : i + no_repeat]) for i in range(len(written) - no_repeat + 1)}
-    out = {i for i in range(VOCABULARY) if tuple([*written, i][-no_repeat:]) in grams}
+def forbidden_naively(
+    tokens: Sequence[int], decoding: Decoding, phrases: Sequence[Sequence[int]]
+) -> set[int]:
+    written, size = list(tokens), decoding.no_repeat
+    grams = {tuple(written[i : i + size]) for i in range(len(written) - size + 1)}
+    out = {i for i in range(VOCABULARY) if tuple([*written, i][-size:]) in grams}
     ends = {p[-1] for p in phrases if [*written, p[-1]][-len(p) :] == list(p)}
-    return out | ends
+    worn = {t for t in written if t in LIMITED and written.count(t) >= decoding.most} | set(written[-1:])
+    return out | ends | (worn if decoding.most else set())
+
+
+LIMITED = (3, 5)
 
 
 def test_what_is_forbidden_is_what_a_naive_look_forbids() -> None:
     rng = np.random.default_rng(5)
     phrases = [[3], [4, 5], [5, 5, 6], [3, 4, 3, 4, 7], [6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 8]]
     tokens = rng.integers(3, 7, (40, 12)).astype(np.int32)
-    for no_repeat in (1, 2, 3, 99):
-        for used in ([], phrases):
-            for time in range(12):
-                found = forbidden(
-                    tokens, np.int32(time), VOCABULARY, no_repeat, table(used) if used else None
-                )
-                if not used and no_repeat == 99:
-                    assert found is None
-                    continue
-                got = [set(np.flatnonzero(row)) for row in np.asarray(found)]
-                assert got == [forbidden_naively(row[:time], no_repeat, used) for row in tokens]
+    limited = np.isin(np.arange(VOCABULARY), LIMITED)
+    for no_repeat, used, most, time in itertools.product((1, 2, 3, 99), ([], phrases), (0, 1, 2), range(12)):
+        decoding = Decoding(no_repeat=no_repeat, most=most)
+        phrased = table(used) if used else None
+        found = forbidden(tokens, np.int32(time), VOCABULARY, decoding, phrased, limited)
+        if not used and no_repeat == 99 and not most:
+            assert found is None
+            continue
+        got = [set(np.flatnonzero(row)) for row in np.asarray(found)]
+        assert got == [forbidden_naively(row[:time], decoding, used) for row in tokens]
 
 
 def test_equal_values_keep_the_order_of_beams() -> None:

@@ -96,10 +96,10 @@ def test_one_beam_is_greedy_search(net: model.Transformer, monkeypatch: pytest.M
         assert len(written) == 39 or best_words(net, batch, row, written)[-1] == END
 
 
-@pytest.mark.parametrize("beams", [1, 3])
+@pytest.mark.parametrize(("beams", "most"), [(1, 0), (3, 0), (3, 4)])
 @pytest.mark.parametrize("size", [1, 5, 40])
 def test_texts_are_those_of_the_graphs_whatever_the_groups(
-    net: model.Transformer, beams: int, size: int, monkeypatch: pytest.MonkeyPatch
+    net: model.Transformer, beams: int, most: int, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Texts end at different times: what is done leaves its group, and the others must not notice."""
     rng = np.random.default_rng(2)
@@ -109,8 +109,9 @@ def test_texts_are_those_of_the_graphs_whatever_the_groups(
         row[[END, *rng.choice(np.arange(261, SIZE), rng.integers(1, 4), replace=False)]] = True
     allowed[:3, END] = False  # some end nowhere, and are the last
     least = np.arange(16, dtype=np.int32)
-    constraints = decode.Constraints(allowed, [[270, 271], [272]], least=least)
-    plan = decode.Decoding(beams=beams, no_repeat=4, max_length=40)
+    limited = np.arange(SIZE) % 2 == 0
+    constraints = decode.Constraints(allowed, [[270, 271], [272]], least=least, limited=limited)
+    plan = decode.Decoding(beams=beams, no_repeat=4, max_length=40, most=most)
     wanted = decode.Decoder(net, plan).search(batch, constraints)
     with groups_of(size, monkeypatch):
         assert HostDecoder(net, plan).search(batch, constraints) == wanted
