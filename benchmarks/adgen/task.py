@@ -23,7 +23,7 @@ from models.recommender.base import Floats
 from models.writer.clean import Pair
 from models.writer.tokenizer import Tokenizer
 
-STEPS = 1500
+STEPS = 900
 MIN_COUNT = 6
 LENGTHS = (48, 64, 80, 96, 128)
 BLOCK = 16
@@ -45,8 +45,8 @@ class Plan:
     beams: int = 6
     penalty: float = 1.0
     most: int = 2
-    often: int = 3
-    enough: float = 0.8
+    often: int = 2
+    enough: float = 0.9
     repair: bool = True
     latent: int = 0
     copy: bool = False
