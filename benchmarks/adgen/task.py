@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ class Plan:
 
     `most`: how often a word of several characters may stand in a text. `often`: how many texts of a run, up
     to a block's, may hold the same four words in a row; 0: any number. `enough`: the part of a text's usual
-    length, by how many attributes it tells, that it has at least.
+    length, by how many attributes it tells, that it has at least. `rerank`: what tells most goes first.
     """
 
     seed: int = 1
@@ -47,9 +48,14 @@ class Plan:
     most: int = 2
     often: int = 2
     enough: float = 0.9
+    rerank: bool = True
     repair: bool = True
     latent: int = 0
     copy: bool = False
+
+
+# Beam search by itself (ablation).
+BARE: dict[str, Any] = {"most": 0, "often": 0, "enough": 0.0, "rerank": False}
 
 
 @dataclass
@@ -69,9 +75,8 @@ class Written:
 
 def run(train: Path, test: Path, plan: Plan, track: Track) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The measures of `benchmarks.writer` for AdvertiseGen, and every text with its attributes."""
-    known = read(train)
+    known, products = read(train), read(test)
     values = Values(known)
-    written = Written(read(test))
     start = time.perf_counter()
     examples = pairs(known, values, plan.repair)
     tokenizer = words_of(examples)
@@ -79,18 +84,19 @@ def run(train: Path, test: Path, plan: Plan, track: Track) -> tuple[dict[str, An
         plan.seed, plan.steps, LENGTHS, dropout=plan.dropout, latent=plan.latent, copy=plan.copy
     )
     model = fit(examples, tokenizer, network, track)
+    writer = Writer(model, tokenizer, values, UsualLength.of(examples, tokenizer))
     trained = time.perf_counter()
-    usual = UsualLength.of(examples, tokenizer)
-    write(model, tokenizer, values, plan, usual, written, track)
+    written = writer.write(products, plan, track)
     found = measures(written, values)
     found["tokens_per_s"] = round(written.tokens / (time.perf_counter() - trained), 1)
     found["train_seconds"] = round(trained - start, 1)
+    bare = _scores(writer.write(products, replace(plan, **BARE), track).alone, products, values)
+    found |= {f"bare_{k}": bare[k] for k in ("bleu", "rouge2", "coverage", "distinct4")}
     if plan.latent:
         found |= carried(model, examples, tokenizer, LENGTHS)
-        other = Written(written.products)
-        z = shuffled(model, [source(p.attributes) for p in other.products], tokenizer, plan.seed)
-        write(model, tokenizer, values, plan, usual, other, track, z)
-        found["shuffled_bleu"] = _scores(other.alone, other.products, values)["bleu"]
+        z = shuffled(model, [source(p.attributes) for p in products], tokenizer, plan.seed)
+        other = writer.write(products, plan, track, z).alone
+        found["shuffled_bleu"] = _scores(other, products, values)["bleu"]
     return found, told(written)
 
 
@@ -132,57 +138,67 @@ class Said:
         return [gram for gram, count in self._counts.items() if count >= self.often] if self.often else []
 
 
-def write(
-    model: Any,
-    tokenizer: Tokenizer,
-    values: Values,
-    plan: Plan,
-    usual: UsualLength,
-    written: Written,
-    track: Track,
-    z: Floats | None = None,
-) -> None:
-    """Fill `candidates` and `finished`. No word is written that says a value of other products only; the
-    candidate that tells most attributes is the first.
-    """
-    from models.writer.decode import Constraints, Decoding
-    from models.writer.encode import batch_sources
-    from models.writer.search import searcher
+@dataclass(frozen=True)
+class Writer:
+    """A trained network, and what it needs to write ads."""
 
-    decoding = Decoding(plan.beams, plan.penalty, no_repeat=3, max_length=LENGTHS[-1], most=plan.most)
-    decoder = searcher(model, decoding)
-    usable, said, limited = printable(tokenizer), Said(plan.often), telling(tokenizer)
-    holders = says_what(tokenizer, values)
-    starts = range(0, len(written.products), BLOCK)
-    for start in track(iter(starts), "writing", len(starts)):
-        block = written.products[start : start + BLOCK]
-        allowed = np.stack([usable & ~barred(p, values, holders, len(tokenizer)) for p in block])
-        sources = batch_sources([source(p.attributes) for p in block], tokenizer)
-        least = np.array([plan.enough * usual(len(p.attributes)) for p in block]).astype(np.int32)
-        own = None if z is None else z[start : start + BLOCK]
+    model: Any
+    tokenizer: Tokenizer
+    values: Values
+    usual: UsualLength
+
+    def write(self, products: list[Example], plan: Plan, track: Track, z: Floats | None = None) -> Written:
+        """Candidates and a finished text for every product. No word is written that says a value of other
+        products only.
+        """
+        from models.writer.decode import Decoding
+        from models.writer.search import searcher
+
+        decoding = Decoding(plan.beams, plan.penalty, no_repeat=3, max_length=LENGTHS[-1], most=plan.most)
+        decoder, said, written = searcher(self.model, decoding), Said(plan.often), Written(products)
+        starts = range(0, len(products), BLOCK)
+        for start in track(iter(starts), "writing", len(starts)):
+            part = slice(start, start + BLOCK)
+            sources, constraints = self._asked(products[part], plan, said)
+            found = decoder.search(sources, constraints, None if z is None else z[part])
+            for product, beams in zip(products[part], found, strict=True):
+                texts = {ids: self.tokenizer.decode(ids).strip() for ids in map(tuple, beams)}
+                best = [ids for ids in texts if texts[ids]]
+                if plan.rerank:
+                    best.sort(key=lambda ids: self._lack(texts[ids], product))
+                written.tokens += len(best[0]) + 1 if best else 0
+                written.candidates.append(list(dict.fromkeys(texts[ids] for ids in best)))
+                said.add(best[0] if best else ())
+        for product, wrote in zip(products, written.candidates, strict=True):
+            written.finished.append(finish(wrote, product.attributes, self.values))
+        return written
+
+    def _asked(self, block: list[Example], plan: Plan, said: Said) -> tuple[Any, Any]:
+        """What the network reads of a block, and what it may not write."""
+        from models.writer.decode import Constraints
+        from models.writer.encode import batch_sources
+
+        usable, size = printable(self.tokenizer), len(self.tokenizer)
+        allowed = np.stack([usable & ~barred(p, self.values, self._holders, size) for p in block])
+        least = np.array([plan.enough * self.usual(len(p.attributes)) for p in block]).astype(np.int32)
         least = np.minimum(least, LENGTHS[-1] - 2)
-        constraints = Constraints(allowed, said.worn(), least=least, limited=limited)
-        for product, found in zip(block, decoder.search(sources, constraints, own), strict=True):
-            texts = {ids: tokenizer.decode(ids).strip() for ids in map(tuple, found)}
-            best = sorted(
-                (ids for ids in texts if texts[ids]), key=lambda ids: _lack(texts[ids], product, values)
-            )
-            written.tokens += len(best[0]) + 1 if best else 0
-            written.candidates.append(list(dict.fromkeys(texts[ids] for ids in best)))
-            said.add(best[0] if best else ())
-    for product, wrote in zip(written.products, written.candidates, strict=True):
-        written.finished.append(finish(wrote, product.attributes, values))
+        constraints = Constraints(allowed, said.worn(), least=least, limited=telling(self.tokenizer))
+        return batch_sources([source(p.attributes) for p in block], self.tokenizer), constraints
+
+    def _lack(self, text: str, product: Example) -> int:
+        """How many attributes a text leaves out, and how many values it makes up."""
+        missing = self.values.missing(text, product.attributes)
+        return len(missing) + len(self.values.unsupported(text, product.attributes))
+
+    @cached_property
+    def _holders(self) -> dict[str, list[int]]:
+        return says_what(self.tokenizer, self.values)
 
 
 def telling(tokenizer: Tokenizer) -> NDArray[np.bool_]:
     """(vocabulary,): words of more than one character, which readers notice when they come again."""
     first = len(tokenizer) - len(tokenizer.words)
     return np.array([False] * first + [len(word) > 1 for word in tokenizer.words])
-
-
-def _lack(text: str, product: Example, values: Values) -> int:
-    """How many attributes a text leaves out, and how many values it makes up."""
-    return len(values.missing(text, product.attributes)) + len(values.unsupported(text, product.attributes))
 
 
 def says_what(tokenizer: Tokenizer, values: Values) -> dict[str, list[int]]:
