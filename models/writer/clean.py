@@ -14,12 +14,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from models.writer.facts import Facts
-from models.writer.text import is_han, sentences, units
+from models.writer.text import is_han, sentences, takes_an, units
 from models.writer.verify import Brief, Verifier, covers
 
 # Texts beyond this are not shop copy, and would set the length of every batch.
 MAX_TEXT_CHARS = {"en": 600, "zh": 300}
 PLACEHOLDER = re.compile(r"⟦[^⟦⟧]*⟧")
+_ARTICLE = re.compile(r"\b([Aa])n?(?= (⟦[^⟦⟧]*⟧))")
 _FIRST_NUMBER = re.compile(r"\d[\d.,]*(?:\s?[a-zA-Z%°\u4e00-\u9fff]{1,3})?")
 
 
@@ -147,6 +148,12 @@ def restore(text: str, brief: Brief) -> str:
     """Placeholders replaced by the product's own strings; one that the product has no value for stays."""
     forms = dict(slot_values(brief))
     return PLACEHOLDER.sub(lambda m: forms.get(m[0], m[0]), text)
+
+
+def agree(text: str, brief: Brief) -> str:
+    """The text with "a" or "an" before a placeholder, as the string sounds that `restore` puts there."""
+    forms = dict(slot_values(brief))
+    return _ARTICLE.sub(lambda m: m[1] + ("n" if takes_an(forms.get(m[2], "")) else ""), text)
 
 
 def make_pair(facts: Facts, text: str, verifier: Verifier, marks: Marks) -> Pair | None:

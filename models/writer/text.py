@@ -191,3 +191,20 @@ def _numbers(text: str) -> Iterator[Number]:
     for match in _ZH_NUMBER.finditer(text):
         if match[1] != "一":
             yield _chinese_value(match[1]), _UNIT_OF.get(match[2], "")
+
+
+# Beginnings that sound otherwise than they are spelt: "a unit", "a European", "an hour", "an 18 V battery".
+_LIKE_YOU = re.compile(r"(?:eu|ewe|one\b|one-|once|uni(?!n|m)|us[aeu]|ut[ei]|ubi|ufo)", re.I)
+_LIKE_A_VOWEL = re.compile(r"(?:hour|honest|honou?r|heir|8|1[18](?!\d))", re.I)
+# Up to three capitals, or four that do not look like a word.
+_SHORT = r"(?:[A-Z0-9]{1,2}|[B-DF-HJ-NP-TV-Z0-9]{2}[A-Z0-9])?(?![A-Za-z0-9])"
+_SPELT_OUT, _SPELT_U = re.compile("[AEFHILMNORSX]" + _SHORT), re.compile("U" + _SHORT)
+
+
+def takes_an(text: str) -> bool:
+    """Whether English says "an" before the text, by how it probably sounds; short capitals are spelt out."""
+    if _SPELT_OUT.match(text) or _LIKE_A_VOWEL.match(text):
+        return True
+    if _SPELT_U.match(text) or _LIKE_YOU.match(text):
+        return False
+    return text[:1].lower() in set("aeiou")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.writer.clean import Plan, Source, restore, slot_values, source
+from models.writer.clean import Plan, Source, agree, restore, slot_values, source
 from models.writer.contexts import Contexts
 from models.writer.tokenizer import BEGIN, PAD, Tokenizer
 from models.writer.verify import Brief
@@ -95,8 +95,9 @@ class Writer:
             for i, beams in zip(chunk, found, strict=False):
                 # The beam that tells most of what was asked for comes first, then the likelier one.
                 told = sorted(beams, key=lambda ids: -len({self.contexts.group[t] for t in ids}))
-                written = (restore(self.tokenizer.decode(ids), briefs[i]).strip() for ids in told)
-                texts[i] = list(dict.fromkeys(t for t in written if t))
+                written = (agree(self.tokenizer.decode(ids), briefs[i]) for ids in told)
+                restored = (restore(text, briefs[i]).strip() for text in written)
+                texts[i] = list(dict.fromkeys(t for t in restored if t))
         return texts
 
     def _groups(self) -> NDArray[np.int32]:

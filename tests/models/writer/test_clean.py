@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.writer.clean import Marks, Plan, delexicalise, make_pair, make_plan, restore, source
+from models.writer.clean import Marks, Plan, agree, delexicalise, make_pair, make_plan, restore, source
 from models.writer.rules import load_rules
 from models.writer.text import is_han, units
 from models.writer.verify import Verifier
@@ -51,6 +51,14 @@ def test_a_value_in_mid_sentence_keeps_its_small_letter() -> None:
     row = ROWS[0] | {"attributes_en": json.dumps({"finish": "Matt Glaze", "code": "XR"})}
     assert delexicalise("with matt glaze and XR", brief("en", row)) == "with ⟦l:finish⟧ and ⟦v:code⟧"
     assert restore("with ⟦l:finish⟧", brief("en", row)) == "with matt glaze"
+
+
+def test_an_article_agrees_with_what_stands_behind_it() -> None:
+    row = ROWS[0] | {"attributes_en": json.dumps({"material": "oak", "finish": "Nylon"})}
+    text = "A ⟦v:material⟧ mug, an ⟦l:finish⟧ lid, a mug, an eye, banana ⟦v:finish⟧, the ⟦v:material⟧ one."
+    told = restore(agree(text, brief("en", row)), brief("en", row))
+    assert told == "An oak mug, a nylon lid, a mug, an eye, banana Nylon, the oak one."
+    assert agree("一款⟦v:颜色⟧", brief("zh")) == "一款⟦v:颜色⟧"
 
 
 def test_a_placeholder_without_a_value_stays_and_is_caught() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.writer.text import clean_string, normalise, numbers, sentences, units
+from models.writer.text import clean_string, normalise, numbers, sentences, takes_an, units
 
 
 @pytest.mark.parametrize(
@@ -95,3 +95,12 @@ def test_no_string_is_remembered_that_is_long() -> None:
     before = text._units_of.cache_info().currsize
     assert units("word " * 2000) == ("word",) * 2000
     assert text._units_of.cache_info().currsize == before
+
+
+@pytest.mark.parametrize("said", ["an", "a"])
+def test_which_article_a_string_takes(said: str) -> None:
+    strings = {
+        "an": "adjustable|Oak|ABS|LED|HDMI|XL|M|hour|honest|18 V|11 cm|8-piece|80 cm|unmarked|Ikea|umbrella",
+        "a": "nylon|Polycarbonate|USB|UV|unit|unisex|European|one-piece|useful|NIKE|PVC|110 V|180 g|house|",
+    }
+    assert [s for s in strings[said].split("|") if takes_an(s) != (said == "an")] == []
