@@ -13,10 +13,10 @@ is held out, variants together. Files may be gzip.
 Trains on the one file, writes what the other asks for, prints a table beside the published figures, and ends
 with one JSON line: plain keys are the network's first choice, `final_` keys the finished output (another
 choice or a template where the first fails). Beside them: `reranked_` (e2e) is the first choice without a slot
-error and no template, `bare_` (adgen) beam search by itself, without least length, limits of repetition and
-order. Rates are in percent. Nothing is chosen on the test file. With `--latent`: what z costs in nats a text
-(kl), how many of its sizes are in use (active_units), and the BLEU of texts written with the z of another
-product (shuffled_bleu; `bleu` has z at its mean).
+error and no template, `bare_` (adgen) beam search without least length, limits of words and phrases, and
+order; no three tokens come twice in either. Rates are in percent. Nothing is chosen on the test file. With
+`--latent`: what z costs in nats a text (kl), how many of its sizes are in use (active_units), and the BLEU of
+texts written with the z of another product (shuffled_bleu; `bleu` has z at its mean).
 """
 
 from __future__ import annotations

@@ -88,6 +88,11 @@ def run(night: Night) -> dict[str, Any]:
     return {"trained": True, "pairs": len(pairs), "in_service": in_service, **summary}
 
 
+def held_out(family: str) -> bool:
+    """Whether a product, and its variants, are held out of training."""
+    return files.share("holdout" + family) < HOLDOUT_SHARE
+
+
 def load_pairs(night: Night, judges: Mapping[str, Verifier]) -> Pairs:
     """Usable pairs of the date. Variants of one product are held out together: their texts are alike.
 
@@ -103,7 +108,7 @@ def load_pairs(night: Night, judges: Mapping[str, Verifier]) -> Pairs:
         family = str(row["variant_of"] or product)
         if product not in edited and files.share("keep" + family) >= keep:
             continue
-        part = found.held if files.share("holdout" + family) < HOLDOUT_SHARE else found.train
+        part = found.held if held_out(family) else found.train
         for language, judge in judges.items():
             written = (row[f"description_{language}"] or "").strip()
             text = reviews.of(product, language, CHANNEL).human_text(written)

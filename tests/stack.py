@@ -150,8 +150,7 @@ def services() -> Iterator[Services]:
         stack = Stack(folder)
         _shop_to_store(stack, day)
         _try_spark(stack, environment)
-        password = json.loads(stack.secrets().airflow_passwords.read_text())[airflow.USER]
-        api = Api(airflow.url(stack.ports["airflow"]), password)
+        api = Api(airflow.url(stack.ports["airflow"]), stack.secrets().airflow)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("PGPASSFILE", str(stack.secrets().pgpass))
             yield Services(stack, api, _outside(stack), day.isoformat(), environment)

@@ -54,7 +54,7 @@ class Plan:
     copy: bool = False
 
 
-# Beam search by itself (ablation).
+# Beam search with nothing but its ban of repeated trigrams (ablation).
 BARE: dict[str, Any] = {"most": 0, "often": 0, "enough": 0.0, "rerank": False}
 
 
@@ -178,11 +178,11 @@ class Writer:
         from models.writer.decode import Constraints
         from models.writer.encode import batch_sources
 
-        usable, size = printable(self.tokenizer), len(self.tokenizer)
-        allowed = np.stack([usable & ~barred(p, self.values, self._holders, size) for p in block])
+        size = len(self.tokenizer)
+        allowed = np.stack([self._usable & ~barred(p, self.values, self._holders, size) for p in block])
         least = np.array([plan.enough * self.usual(len(p.attributes)) for p in block]).astype(np.int32)
         least = np.minimum(least, LENGTHS[-1] - 2)
-        constraints = Constraints(allowed, said.worn(), least=least, limited=telling(self.tokenizer))
+        constraints = Constraints(allowed, said.worn(), least=least, limited=self._limited)
         return batch_sources([source(p.attributes) for p in block], self.tokenizer), constraints
 
     def _lack(self, text: str, product: Example) -> int:
@@ -194,11 +194,15 @@ class Writer:
     def _holders(self) -> dict[str, list[int]]:
         return says_what(self.tokenizer, self.values)
 
+    @cached_property
+    def _usable(self) -> NDArray[np.bool_]:
+        return printable(self.tokenizer)
 
-def telling(tokenizer: Tokenizer) -> NDArray[np.bool_]:
-    """(vocabulary,): words of more than one character, which readers notice when they come again."""
-    first = len(tokenizer) - len(tokenizer.words)
-    return np.array([False] * first + [len(word) > 1 for word in tokenizer.words])
+    @cached_property
+    def _limited(self) -> NDArray[np.bool_]:
+        """Words of more than one character, which readers notice when they come again."""
+        first = len(self.tokenizer) - len(self.tokenizer.words)
+        return np.array([False] * first + [len(word) > 1 for word in self.tokenizer.words])
 
 
 def says_what(tokenizer: Tokenizer, values: Values) -> dict[str, list[int]]:

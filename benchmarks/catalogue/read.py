@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.formats import Unreadable
+
+if TYPE_CHECKING:
+    from jobs.intake.files import Found
+    from jobs.settings import Settings
 
 # In the order in which they are tried where none is named.
 SHIPPED = ("sample-shop", "amazon-industrial", "flipkart")
@@ -22,14 +27,15 @@ def products(path: Path, mapping: str = "") -> list[Row]:
     from jobs.intake.files import find_files
     from jobs.settings import load_settings
 
+    settings = load_settings()
     try:
-        find_files([str(path)], load_settings())
+        files = find_files([str(path)], settings)
     except BadInput as error:
         raise Unreadable(str(error)) from None
     told = []
     for name in [mapping] if mapping else SHIPPED:
         try:
-            return _read(path, name)
+            return _read(files, name, settings)
         except BadInput as error:
             told.append(f"{name}: {error}")
     raise Unreadable("\n  ".join([f"{path}: no mapping fits; name one with --mapping", *told]))
@@ -37,31 +43,28 @@ def products(path: Path, mapping: str = "") -> list[Row]:
 
 def split(rows: list[Row]) -> tuple[list[Row], list[Row]]:
     """(to learn from, held out): as in a night a tenth, variants of one product together."""
-    from jobs.train_writer import HOLDOUT_SHARE
-    from jobs.writer_files import share
+    from jobs.train_writer import held_out
 
     known: list[Row] = []
     held: list[Row] = []
     for row in rows:
         family = row.get("variant_of") or row["product_id"]
-        (held if share("holdout" + family) < HOLDOUT_SHARE else known).append(row)
+        (held if held_out(family) else known).append(row)
     return known, held
 
 
-def _read(path: Path, name: str) -> list[Row]:
-    from jobs.intake.files import check_file, find_files
+def _read(listed: Sequence[Found], name: str, settings: Settings) -> list[Row]:
+    from jobs.intake.files import check_file
     from jobs.intake.mapped import values_of
     from jobs.intake.mapping import find_mapping, load_mapping
     from jobs.intake.raw import read_raw, reading
-    from jobs.settings import load_settings
     from jobs.spark import spark
 
-    settings = load_settings()
     mapping = load_mapping(find_mapping(name))
     part = mapping.products
     if part is None:
         raise _no_products(name)
-    files = [check_file(f, part.read, settings) for f in find_files([str(path)], settings)]
+    files = [check_file(f, part.read, settings) for f in listed]
     session = spark(settings)
     with reading(session):
         rows = values_of(mapping, "products", read_raw(session, files, part.read)).toPandas()

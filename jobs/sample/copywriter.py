@@ -10,6 +10,7 @@ import numpy as np
 from jobs.sample import phrases
 from jobs.sample.catalogue import Product
 from jobs.sample.slots import Slot
+from models.writer.text import takes_an
 
 UNSUPPORTED = "unsupported"  # a sentence about something that no attribute tells
 CONTRADICTED = "contradicted"  # an attribute told with another value than its own
@@ -144,9 +145,9 @@ def _chinese(rng: np.random.Generator, product: Product, told: list[Slot], said:
     return sentences
 
 
-_ARTICLE = re.compile(r"\b([Aa]) (?=[aeiouAEIOU]|8|18\b|11\b)")
+_ARTICLE = re.compile(r"\b[Aa](?= \S)")
 
 
 def _articles(text: str) -> str:
     """'a olive mug' → 'an olive mug', 'a 8 cm' → 'an 8 cm'."""
-    return _ARTICLE.sub(r"\1n ", text)
+    return _ARTICLE.sub(lambda m: m[0] + ("n" if takes_an(text[m.end() + 1 :]) else ""), text)

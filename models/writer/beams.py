@@ -5,7 +5,7 @@ The functions that take `xp` also run on NumPy arrays, with `HOST` in place of `
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -147,9 +147,9 @@ def table(phrases: Sequence[Sequence[int]]) -> Ints:
     return out
 
 
-def forbidden(tokens: Any, time: Any, vocabulary: int, decoding: Decoding, phrases: Any, limited: Any) -> Any:
+def forbidden(tokens: Any, time: Any, vocabulary: int, decoding: Decoding, bars: Mapping[str, Any]) -> Any:
     """(rows, vocabulary): what `following` finds; None where nothing can be forbidden."""
-    found = following(tokens, time, decoding, phrases, limited)
+    found = following(tokens, time, decoding, bars)
     if not found:
         return None
     rows = ops.shape(tokens)[0]
@@ -160,21 +160,24 @@ def forbidden(tokens: Any, time: Any, vocabulary: int, decoding: Decoding, phras
 
 
 def following(
-    tokens: Any, time: Any, decoding: Decoding, phrases: Any, limited: Any, xp: Any = ops
+    tokens: Any, time: Any, decoding: Decoding, bars: Mapping[str, Any], xp: Any = ops
 ) -> list[tuple[Any, Any]]:
-    """What would repeat an n-gram, end a phrase or be said too often behind the first `time` of `tokens`:
-    hits and token ids, both (rows, n).
+    """What would repeat an n-gram, end a phrase or the text too early, or be said too often behind the first
+    `time` of `tokens` (rows, places): hits and token ids, both (rows, n).
 
-    `tokens` (rows, places). `phrases`: of `table`, or None. `limited` (vocabulary,): of `Constraints`, or
-    None.
+    `bars`, each where there is one: `phrases`, of `table`; `least` (rows,) and `limited` (vocabulary,), of
+    `Constraints`.
     """
     found = []
     if decoding.no_repeat < tokens.shape[1]:
         found.append(_repeats(tokens, time, decoding.no_repeat, xp))
-    if phrases is not None:
-        found.append(_ends(tokens, time, phrases, xp))
-    if decoding.most and limited is not None:
-        found.append(_worn(tokens, time, decoding.most, limited, xp))
+    if "phrases" in bars:
+        found.append(_ends(tokens, time, bars["phrases"], xp))
+    if "least" in bars:
+        early = time < bars["least"][:, None]
+        found.append((early, xp.full_like(xp.cast(early, "int32"), END)))
+    if decoding.most and "limited" in bars:
+        found.append(_worn(tokens, time, decoding.most, bars["limited"], xp))
     return found
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from models.writer.facts import Facts
@@ -144,15 +144,13 @@ def _joined(a: str, b: str) -> bool:
     return a.isalnum() and b.isalnum() and not is_han(a) and not is_han(b)
 
 
-def restore(text: str, brief: Brief) -> str:
-    """Placeholders replaced by the product's own strings; one that the product has no value for stays."""
-    forms = dict(slot_values(brief))
+def restore(text: str, forms: Mapping[str, str]) -> str:
+    """Placeholders replaced by the product's own strings, of `slot_values`; one that has none stays."""
     return PLACEHOLDER.sub(lambda m: forms.get(m[0], m[0]), text)
 
 
-def agree(text: str, brief: Brief) -> str:
+def agree(text: str, forms: Mapping[str, str]) -> str:
     """The text with "a" or "an" before a placeholder, as the string sounds that `restore` puts there."""
-    forms = dict(slot_values(brief))
     return _ARTICLE.sub(lambda m: m[1] + ("n" if takes_an(forms.get(m[2], "")) else ""), text)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -22,7 +23,7 @@ from models.writer.beams import Beams, Decoding, forbidden, table
 from models.writer.contexts import Contexts
 from models.writer.encode import Ints, Sources
 from models.writer.model import Transformer
-from models.writer.tokenizer import BEGIN, END
+from models.writer.tokenizer import BEGIN
 
 __all__ = ["Constraints", "Decoder", "Decoding", "batches"]
 
@@ -49,9 +50,18 @@ class Constraints:
     least: Ints | None = None
     limited: NDArray[np.bool_] | None = None
 
-    def shortest(self) -> Ints:
-        """(batch,): `least`, or zeros."""
-        return np.zeros(len(self.allowed), np.int32) if self.least is None else self.least
+    def bars(self, beams: int, products: Any = slice(None)) -> dict[str, Any]:
+        """What `following` looks at, for these products with so many rows each."""
+        found: dict[str, Any] = {"phrases": self._table} if self.phrases else {}
+        if self.least is not None:
+            found["least"] = np.repeat(self.least[products], beams)
+        if self.limited is not None:
+            found["limited"] = self.limited
+        return found
+
+    @cached_property
+    def _table(self) -> Ints:
+        return table(self.phrases)
 
 
 @dataclass
@@ -60,7 +70,6 @@ class _Batch:
 
     products: Ints  # their places in the sources
     barred: NDArray[np.bool_]  # (products, 1, vocabulary)
-    least: Ints  # (products,): tokens before the end
     memory: Any  # of the sources: keys and values for every block, their mask, what may be copied
     texts: Beams
     closed: Any  # keys and values (rows, heads, places, size) for every block
@@ -80,7 +89,7 @@ class Decoder:
         anew = xla or keras.backend.backend() != "tensorflow"
         self.places, self.parts = COARSE if anew else FINE
         self._encode = compiled(self._memory, xla=xla)
-        self._runs: dict[tuple[bool, bool], Any] = {}
+        self._runs: dict[tuple[str, ...], Any] = {}
         self._shut = compiled(_closed, any_size=True)
         self._shrink = compiled(_taken, any_size=True)
 
@@ -109,7 +118,6 @@ class Decoder:
         return _Batch(
             products=np.arange(count, dtype=np.int32),
             barred=~np.asarray(constraints.allowed)[:, None, :],
-            least=constraints.shortest(),
             memory=memory,
             texts=Beams.start(count, self.decoding),
             closed=[(empty, empty) for _ in self.model.decoder],
@@ -132,16 +140,14 @@ class Decoder:
         opened: Any = [(empty, empty) for _ in self.model.decoder]
         origin: Any = np.arange(rows, dtype=np.int32)
         stop = min(start + self.places, self.decoding.max_length)
-        phrases = [table(constraints.phrases)] if constraints.phrases else []
-        limited = [] if constraints.limited is None else [constraints.limited]
-        kind = bool(phrases), bool(limited)
-        run = self._runs.setdefault(kind, compiled(self._steps, any_size=True, xla=self.xla))
+        bars = constraints.bars(self.decoding.beams, batch.products)
+        run = self._runs.setdefault(tuple(bars), compiled(self._steps, any_size=True, xla=self.xla))
         contexts = constraints.contexts
         for time in range(start, stop, 1 if contexts else self.places):
             barred = batch.barred if contexts is None else batch.barred | _barred(contexts, batch.texts, time)
             until = stop if contexts is None else time + 1
             clock = np.array([time, until, start], np.int32)
-            fixed = batch.closed, batch.memory, weights, barred, batch.least, phrases, limited
+            fixed = batch.closed, batch.memory, weights, barred, bars
             texts, opened, origin = run(clock, tuple(batch.texts), opened, origin, fixed)
             batch.texts = Beams(*texts)
         return opened, origin
@@ -159,8 +165,7 @@ class Decoder:
 
     def _step(
         self, time: Any, place: Any, texts: Any, opened: Any, origin: Any,
-        closed: Any, memory: Any, weights: Any, barred: Any, least: Any, phrases: Any,
-        limited: Any,
+        closed: Any, memory: Any, weights: Any, barred: Any, bars: Any,
     ) -> tuple[Any, Any, Any]:  # fmt: skip
         d, c = self.decoding, self.model.config
         old, rows = Beams(*texts), ops.shape(origin)[0]
@@ -174,12 +179,10 @@ class Decoder:
         logits, opened = self.model.step(
             last, time, weights, caches, at, ops.arange(self.places) <= place, sources, memory[2]
         )
-        told = (part[0] if part else None for part in (phrases, limited))
-        hits = forbidden(tokens, time, c.vocabulary, d, *told)
+        hits = forbidden(tokens, time, c.vocabulary, d, bars)
         if hits is not None:
             barred = ops.logical_or(barred, ops.reshape(hits, (-1, d.beams, c.vocabulary)))
-        early = ops.logical_and(time < least[:, None, None], ops.arange(c.vocabulary) == END)
-        new, parents = old.extend(logits, ops.logical_or(barred, early), time, d)
+        new, parents = old.extend(logits, barred, time, d)
         if d.beams > 1:
             opened, origin = _taken(opened, parents), ops.take(origin, parents, axis=0)
         return tuple(new), opened, origin
@@ -189,7 +192,6 @@ class Decoder:
         beams = self.decoding.beams
         if kept is not None:
             batch.products, batch.barred = batch.products[kept], batch.barred[kept]
-            batch.least = batch.least[kept]
             batch.texts = batch.texts.at(kept)
             batch.memory = self._shrink(batch.memory, kept)
         else:

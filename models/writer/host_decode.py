@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from models.writer.beams import HOST, Beams, Decoding, following, table
+from models.writer.beams import HOST, Beams, Decoding, following
 from models.writer.copying import NEVER
 from models.writer.decode import USUAL, Constraints
 from models.writer.encode import Ints, Sources
@@ -44,15 +44,12 @@ class HostDecoder:
     def search(self, sources: Sources, constraints: Constraints, z: None = None) -> list[list[list[int]]]:
         """As `Decoder.search`: for every source, the token lists of its beams, best first."""
         network = self.network
-        phrases = table(constraints.phrases) if constraints.phrases else None
-        least = constraints.shortest()
 
         def group(low: int) -> list[list[list[int]]]:
             part = slice(low, low + size)
             memory = network.encode(sources.token[part], sources.place[part], sources.group[part])
             state = network.start(memory, sources.group[part] > 0, self.decoding.beams)
-            shut = ~np.asarray(constraints.allowed[part]), least[part]
-            return _Group(network, state, self.decoding, *shut, phrases, constraints).search()
+            return _Group(network, state, self.decoding, constraints, part).search()
 
         cores = len(os.sched_getaffinity(0))
         size = min(GREEDY if self.decoding.beams == 1 else BEAMS, max(1, -(-len(sources) // cores)))
@@ -70,16 +67,14 @@ class _Group:
         network: Network,
         state: State,
         decoding: Decoding,
-        barred: Bools,
-        least: Ints,
-        phrases: Ints | None,
         constraints: Constraints,
+        part: slice,
     ) -> None:
         self.network, self.state, self.decoding = network, state, decoding
-        self.phrases, self.contexts, self.limited = phrases, constraints.contexts, constraints.limited
+        self.bars, self.contexts = constraints.bars(decoding.beams, part), constraints.contexts
+        barred = ~np.asarray(constraints.allowed[part])
         self.products, self.texts = np.arange(len(barred)), Beams.start(len(barred), decoding)
         self.barred = np.repeat(barred, decoding.beams, axis=0)  # (rows, vocabulary)
-        self.least = np.repeat(least, decoding.beams)  # (rows,): tokens before the end
 
     def search(self) -> list[list[list[int]]]:
         found: list[list[list[int]]] = [[] for _ in self.products]
@@ -117,12 +112,10 @@ class _Group:
             shut = np.ones_like(self.barred)
             shut[:, END] = False
             return shut
-        found = following(tokens, time, d, self.phrases, self.limited, HOST)
-        early = time < self.least
-        if self.contexts is None and not found and not early.any():
+        found = following(tokens, time, d, self.bars, HOST)
+        if self.contexts is None and not found:
             return self.barred
         shut = self.barred.copy()
-        shut[early, END] = True
         if self.contexts is not None:
             shut |= self.contexts.barred(tokens[:, :time])
         for hit, ids in found:
@@ -134,5 +127,10 @@ class _Group:
         beams = self.decoding.beams
         rows = (products[:, None] * beams + np.arange(beams)).reshape(-1)
         self.state.keep(products, rows)
-        self.texts, self.products = self.texts.at(products), self.products[products]
-        self.barred, self.least = self.barred[rows], self.least[rows]
+        self.texts, self.products, self.barred = (
+            self.texts.at(products),
+            self.products[products],
+            self.barred[rows],
+        )
+        if "least" in self.bars:
+            self.bars["least"] = self.bars["least"][rows]

@@ -95,9 +95,9 @@ class Writer:
             for i, beams in zip(chunk, found, strict=False):
                 # The beam that tells most of what was asked for comes first, then the likelier one.
                 told = sorted(beams, key=lambda ids: -len({self.contexts.group[t] for t in ids}))
-                written = (agree(self.tokenizer.decode(ids), briefs[i]) for ids in told)
-                restored = (restore(text, briefs[i]).strip() for text in written)
-                texts[i] = list(dict.fromkeys(t for t in restored if t))
+                forms = dict(slot_values(briefs[i]))
+                written = (restore(agree(self.tokenizer.decode(ids), forms), forms).strip() for ids in told)
+                texts[i] = list(dict.fromkeys(t for t in written if t))
         return texts
 
     def _groups(self) -> NDArray[np.int32]:

@@ -41,6 +41,11 @@ class Secrets:
         return self._values["s3"]
 
     @property
+    def airflow(self) -> str:
+        """The password of Airflow's user."""
+        return self._values["airflow"]
+
+    @property
     def airflow_jwt(self) -> str:
         return self._values["airflow_jwt"]
 
@@ -64,7 +69,7 @@ class Secrets:
 
     def write_files(self, database_port: int, airflow_user: str) -> None:
         write(self.pgpass, f"127.0.0.1:{database_port}:*:*:{self.postgres}\n")
-        write(self.airflow_passwords, json.dumps({airflow_user: self._values["airflow"]}) + "\n")
+        write(self.airflow_passwords, json.dumps({airflow_user: self.airflow}) + "\n")
 
     def all(self) -> list[str]:
         """Every secret: what must stand in no log and no list of processes."""

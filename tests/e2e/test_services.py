@@ -83,14 +83,13 @@ def test_who_waits_for_a_table_runs_after_publish(running: Services, scheduled: 
 def test_what_people_see(running: Services, scheduled: dict[str, Any], tmp_path: Path) -> None:
     """Airflow's graph of the green night, and its report, wide and narrow."""
     url, run = airflow.url(running.stack.ports["airflow"]), scheduled["dag_run_id"]
-    password = json.loads(running.stack.secrets().airflow_passwords.read_text())[airflow.USER]
     shown = tmp_path / "report.html"
     shown.write_bytes(running.lake.fetch(running.api.xcom("nightly", run, "report")["report"]))
     folder = pictures(tmp_path)
     with chromium() as browser:
         page = browser.new_page(viewport=WIDE)
         page.set_default_timeout(120_000)
-        log_in(page, url, airflow.USER, password)
+        log_in(page, url, airflow.USER, running.stack.secrets().airflow)
         page.goto(f"{url}/dags/nightly/runs/{quote(run)}")
         page.get_by_title("Show Graph").click()
         nodes = page.locator(".react-flow__node")

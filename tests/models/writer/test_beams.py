@@ -136,8 +136,8 @@ def test_what_is_forbidden_is_what_a_naive_look_forbids() -> None:
     limited = np.isin(np.arange(VOCABULARY), LIMITED)
     for no_repeat, used, most, time in itertools.product((1, 2, 3, 99), ([], phrases), (0, 1, 2), range(12)):
         decoding = Decoding(no_repeat=no_repeat, most=most)
-        phrased = table(used) if used else None
-        found = forbidden(tokens, np.int32(time), VOCABULARY, decoding, phrased, limited)
+        bars = {"limited": limited} | ({"phrases": table(used)} if used else {})
+        found = forbidden(tokens, np.int32(time), VOCABULARY, decoding, bars)
         if not used and no_repeat == 99 and not most:
             assert found is None
             continue

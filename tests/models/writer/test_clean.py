@@ -1,12 +1,23 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.writer.clean import Marks, Plan, agree, delexicalise, make_pair, make_plan, restore, source
+from models.writer.clean import (
+    Marks,
+    Plan,
+    agree,
+    delexicalise,
+    make_pair,
+    make_plan,
+    restore,
+    slot_values,
+    source,
+)
 from models.writer.rules import load_rules
 from models.writer.text import is_han, units
 from models.writer.verify import Verifier
@@ -31,13 +42,17 @@ FORMS = [
 ]
 
 
+def strings(language: str, row: dict[str, Any] = ROWS[0]) -> dict[str, str]:
+    return dict(slot_values(brief(language, row)))
+
+
 @given(
     st.lists(st.sampled_from(FORMS) | st.text(max_size=4), max_size=12).map("".join),
     st.sampled_from(LANGUAGES),
 )
 def test_placeholders_are_restored_exactly(text: str, language: str) -> None:
     text = text.replace("⟦", "").replace("⟧", "")
-    assert restore(delexicalise(text, brief(language)), brief(language)) == text
+    assert restore(delexicalise(text, brief(language)), strings(language)) == text
 
 
 def test_values_become_placeholders_as_whole_words() -> None:
@@ -50,19 +65,19 @@ def test_values_become_placeholders_as_whole_words() -> None:
 def test_a_value_in_mid_sentence_keeps_its_small_letter() -> None:
     row = ROWS[0] | {"attributes_en": json.dumps({"finish": "Matt Glaze", "code": "XR"})}
     assert delexicalise("with matt glaze and XR", brief("en", row)) == "with ⟦l:finish⟧ and ⟦v:code⟧"
-    assert restore("with ⟦l:finish⟧", brief("en", row)) == "with matt glaze"
+    assert restore("with ⟦l:finish⟧", strings("en", row)) == "with matt glaze"
 
 
 def test_an_article_agrees_with_what_stands_behind_it() -> None:
     row = ROWS[0] | {"attributes_en": json.dumps({"material": "oak", "finish": "Nylon"})}
     text = "A ⟦v:material⟧ mug, an ⟦l:finish⟧ lid, a mug, an eye, banana ⟦v:finish⟧, the ⟦v:material⟧ one."
-    told = restore(agree(text, brief("en", row)), brief("en", row))
+    told = restore(agree(text, strings("en", row)), strings("en", row))
     assert told == "An oak mug, a nylon lid, a mug, an eye, banana Nylon, the oak one."
-    assert agree("一款⟦v:颜色⟧", brief("zh")) == "一款⟦v:颜色⟧"
+    assert agree("一款⟦v:颜色⟧", strings("zh")) == "一款⟦v:颜色⟧"
 
 
 def test_a_placeholder_without_a_value_stays_and_is_caught() -> None:
-    left = restore("A red stoneware mug in ⟦v:size⟧.", brief("en"))
+    left = restore("A red stoneware mug in ⟦v:size⟧.", strings("en"))
     assert "placeholders" in judge("en").verify(left, brief("en")).failed
 
 
