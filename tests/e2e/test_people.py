@@ -10,12 +10,10 @@ import json
 import os
 import shlex
 import socket
-import subprocess
 import sys
 import threading
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -25,9 +23,8 @@ import pytest
 from jobs.nightly import airflow_environment, prepare_airflow
 from jobs.settings import ROOT
 from jobs.steps import STEPS
-from tests import servers
+from tests.e2e.components import airflow, running_airflow, wait_for
 from tests.e2e.conftest import nightly
-from tests.e2e.test_backfill import _wait_for_dag, airflow, running_airflow
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -228,28 +225,6 @@ class Api:
         self._call("PATCH", f"{run}/taskInstances/approve/-1/hitlDetails", body)
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 180) -> Any:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = what()
-        if found:
-            return found
-        time.sleep(1)
-    raise AssertionError(f"not within {seconds} s: {what}")
-
-
-@contextlib.contextmanager
-def triggerer(env: dict[str, str], folder: Path) -> Iterator[None]:
-    """The part of Airflow that tells of a missed deadline."""
-    command = [sys.executable, "-m", "airflow", "triggerer", "--skip-serve-logs"]
-    with (folder / "triggerer.log").open("wb") as log:
-        process = subprocess.Popen(command, env=env, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            yield
-        finally:
-            servers.stop(process)
-
-
 @pytest.fixture
 def api(env: dict[str, str], tmp_path: Path) -> Iterator[Api]:
     env |= airflow_environment() | env
@@ -257,10 +232,9 @@ def api(env: dict[str, str], tmp_path: Path) -> Iterator[Api]:
     env |= {"NIGHTSHELF_APPROVE_MINUTES": "1.5", "NIGHTSHELF_DEADLINE_MINUTES": "1"}
     env |= {"AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5"}
     prepare_airflow(env, tmp_path / "prepare.log")
-    with running_airflow(env, tmp_path), triggerer(env, tmp_path):
-        _wait_for_dag(env)
+    with running_airflow(env, tmp_path) as base:
         airflow(env, "dags", "unpause", "-y", "nightly")
-        yield Api(f"http://127.0.0.1:{env['AIRFLOW__API__PORT']}")
+        yield Api(base)
 
 
 def test_a_person_is_asked_and_told(api: Api, steps: Steps, ears: Ears) -> None:
