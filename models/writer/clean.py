@@ -17,22 +17,31 @@ from models.writer.facts import Facts
 from models.writer.text import is_han, sentences, takes_an, units
 from models.writer.verify import Brief, Verifier, covers
 
-# Texts beyond this are not shop copy, and would set the length of every batch.
+# Sentences beyond this are left out: they are not shop copy, and would set the length of every batch.
 MAX_TEXT_CHARS = {"en": 600, "zh": 300}
 PLACEHOLDER = re.compile(r"⟦[^⟦⟧]*⟧")
 _ARTICLE = re.compile(r"\b([Aa])n?(?= (⟦[^⟦⟧]*⟧))")
+# In a title: a code that begins with a letter, one that begins with a digit, a number: "D08050P", "9089NA",
+# "1-1/4".
+_TITLE_NUMBER = re.compile(r"(?<![\w.])(?:[A-Za-z]+-?\d[\w-]*|\d+[A-Z]\w*|\d+(?:[-.,/]\d+)*)")
+MAX_TITLE_NUMBERS = 9
 _FIRST_NUMBER = re.compile(r"\d[\d.,]*(?:\s?[a-zA-Z%°\u4e00-\u9fff]{1,3})?")
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One training example: `source` as the encoder reads it, `target` with placeholders."""
+    """One training example: `source` as the encoder reads it, `target` with placeholders.
+
+    `complete`: it names the product and enough of its attributes. A text that does not is learnt from, but is
+    no measure of what a writer writes.
+    """
 
     product_id: str
     language: str
     source: Source
     target: str
     text: str
+    complete: bool = True
 
 
 @dataclass(frozen=True)
@@ -45,10 +54,13 @@ class Source:
 
 @dataclass
 class Marks:
-    """What cleaning found: pairs seen and kept, sentences dropped by the check that they failed."""
+    """What cleaning found: pairs seen and kept, those of them that tell enough of the product, and sentences
+    dropped by the check that they failed.
+    """
 
     seen: int = 0
     kept: int = 0
+    complete: int = 0
     sentences: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
@@ -57,30 +69,38 @@ class Marks:
         return {
             "texts": self.seen,
             "kept": self.kept,
+            "complete": self.complete,
             "sentences": self.sentences,
             "sentences_dropped": dict(sorted(self.dropped.items())),
             "texts_refused": dict(sorted(self.refused.items())),
         }
 
 
-def clean_text(text: str, brief: Brief, verifier: Verifier, marks: Marks) -> str:
-    """The text without its unsupported sentences, or "" where what is left is no description any more."""
+def clean_text(text: str, brief: Brief, verifier: Verifier, marks: Marks) -> tuple[str, bool]:
+    """The text without its unsupported sentences, or "" where what is left is no description any more; and
+    whether it tells enough of the product.
+    """
     marks.seen += 1
-    kept = []
+    kept, size = [], 0
     for sentence in sentences(re.sub(r"\s+", " ", text).strip()):
         marks.sentences += 1
         verdict = verifier.supported(sentence, brief)
-        if verdict.ok:
+        size += len(sentence) if verdict.ok else 0
+        if verdict.ok and size <= MAX_TEXT_CHARS[verifier.language]:
             kept.append(sentence)
+        elif verdict.ok:
+            marks.dropped.update(["length"])
         else:
             marks.dropped.update([next(iter(verdict.failed))])
     left = "".join(kept).strip()
     verdict = verifier.verify(left, brief)
-    if not verdict.ok or len(left) > MAX_TEXT_CHARS[verifier.language]:
-        marks.refused.update([next(iter(verdict.failed), "length")])
-        return ""
+    wrong = [check for check in verdict.failed if check != "coverage"]
+    if wrong or not left:
+        marks.refused.update([wrong[0] if left else "nothing left"])
+        return "", False
     marks.kept += 1
-    return left
+    marks.complete += verdict.ok
+    return left, verdict.ok
 
 
 def slot_values(brief: Brief) -> list[tuple[str, str]]:
@@ -104,7 +124,21 @@ def slot_values(brief: Brief) -> list[tuple[str, str]]:
         number = _FIRST_NUMBER.search(value)
         if slot.startswith("v:") and number and number[0] != value:
             found.setdefault(number[0].strip(), f"⟦n:{slot[2:]}⟧")
+    for form, slot in _title_numbers(shown.title).items():
+        found.setdefault(form, slot)
     return sorted(((slot, form) for form, slot in found.items()), key=lambda s: (-len(s[1]), s[1]))
+
+
+def _title_numbers(title: str) -> dict[str, str]:
+    """Numbers and codes of a title, and their placeholders in the order in which they stand."""
+    forms = dict.fromkeys(_TITLE_NUMBER.findall(title))
+    return {form: f"⟦t:{i}⟧" for i, form in enumerate(list(forms)[:MAX_TITLE_NUMBERS], 1)}
+
+
+def _marked(brief: Brief) -> str:
+    """The title as the encoder reads it: with placeholders for the numbers that no attribute holds."""
+    free = {form: slot for slot, form in slot_values(brief) if slot.startswith("⟦t:")}
+    return _TITLE_NUMBER.sub(lambda m: free.get(m[0], m[0]), brief.shown.title)
 
 
 def _small(value: str) -> str:
@@ -157,15 +191,17 @@ def agree(text: str, forms: Mapping[str, str]) -> str:
 def make_pair(facts: Facts, text: str, verifier: Verifier, marks: Marks) -> Pair | None:
     """A training pair, or None where the text is not usable.
 
-    The source holds only what the text says, so that the model learns to say all that it is given.
+    The source holds only what the text says, so that the model learns to say all that it is given: a text
+    that does not name the product is not given its kind.
     """
     if "⟦" in text or "⟧" in text:
         return None
     brief = verifier.brief(facts)
-    kept = clean_text(text, brief, verifier, marks)
+    kept, complete = clean_text(text, brief, verifier, marks)
     if not kept:
         return None
-    return Pair(facts.product_id, facts.language, said(kept, brief), delexicalise(kept, brief), kept)
+    target = delexicalise(kept, brief)
+    return Pair(facts.product_id, facts.language, said(kept, brief), target, kept, complete)
 
 
 def said(text: str, brief: Brief) -> Source:
@@ -173,14 +209,14 @@ def said(text: str, brief: Brief) -> Source:
     found = units(text)
     names = {n for n, v in brief.shown.attributes if covers(found, v)}
     brand = bool(brief.shown.brand) and covers(found, brief.shown.brand)
-    return source(brief, names, brand)
+    return source(brief, names, brand, brief.named_in(found))
 
 
-def source(brief: Brief, names: Iterable[str], brand: bool = True) -> Source:
+def source(brief: Brief, names: Iterable[str], brand: bool = True, kind: bool = True) -> Source:
     """What the encoder reads of a product: its name and kind as words, and the chosen attributes."""
     shown, wanted = brief.shown, set(names)
-    pairs = [("⟦name⟧", shown.title)] if shown.title else []
-    pairs += [("⟦kind⟧", brief.kind)] if brief.kind else []
+    pairs = [("⟦name⟧", _marked(brief))] if shown.title else []
+    pairs += [("⟦kind⟧", brief.kind)] if brief.kind and kind else []
     pairs += [("⟦brand⟧", "")] if shown.brand and brand else []
     pairs += [(f"⟦v:{n}⟧", v) for n, v in shown.attributes if n in wanted]
     return Source(shown.language, tuple(pairs))
@@ -206,11 +242,13 @@ class Plan:
 
 
 def make_plan(pairs: Sequence[Pair], briefs: Sequence[Brief]) -> Plan:
-    """The plan that the training pairs follow; `briefs[i]` belongs to `pairs[i]`."""
+    """The plan that the complete training pairs follow; `briefs[i]` belongs to `pairs[i]`."""
     asked: Counter[tuple[str, str]] = Counter()
     had: Counter[tuple[str, str]] = Counter()
     sizes: dict[str, list[int]] = {}
     for pair, brief in zip(pairs, briefs, strict=True):
+        if not pair.complete:
+            continue
         names = [n.removeprefix("⟦v:").removesuffix("⟧") for n, _ in pair.source.pairs if n.startswith("⟦v:")]
         asked.update((pair.language, n) for n in names)
         had.update((pair.language, n) for n, _ in brief.shown.attributes)

@@ -22,11 +22,15 @@ class Contexts:
     """N-grams of training targets: all of `WORDS` tokens, and those of `SLOTS` that hold a placeholder.
 
     `group` (vocabulary,) is 0 for words, 1 for placeholders that may come again (name, brand, kind), and the
-    attribute's own number for the others: an attribute is told once.
+    attribute's own number for the others: an attribute is told once. `alike` (vocabulary,): the token that
+    stands for each, itself for most; where one was seen, so were all that it stands for.
     """
 
-    def __init__(self, grams: Iterable[Sequence[int]], group: NDArray[np.int32]) -> None:
-        self.grams = sorted({tuple(g) for g in grams})
+    def __init__(
+        self, grams: Iterable[Sequence[int]], group: NDArray[np.int32], alike: NDArray[np.int32] | None = None
+    ) -> None:
+        self.alike = np.arange(len(group), dtype=np.int32) if alike is None else alike
+        self.grams = sorted({tuple(int(t) for t in self.alike[list(g)]) for g in grams})
         self.group = group
         followers: dict[tuple[int, ...], list[int]] = {}
         for gram in self.grams:
@@ -34,14 +38,16 @@ class Contexts:
         self._followers = {k: np.array(v) for k, v in followers.items()}
 
     @staticmethod
-    def of(targets: Iterable[Sequence[int]], group: NDArray[np.int32]) -> Contexts:
+    def of(
+        targets: Iterable[Sequence[int]], group: NDArray[np.int32], alike: NDArray[np.int32] | None = None
+    ) -> Contexts:
         found = set()
         for target in targets:
             row = [*[BEGIN] * (SLOTS - 1), *target, END]
             found |= {tuple(row[i : i + WORDS]) for i in range(SLOTS - WORDS, len(row) - WORDS + 1)}
             slots = (tuple(row[i : i + SLOTS]) for i in range(len(row) - SLOTS + 1))
             found |= {g for g in slots if group[list(g)].any()}
-        return Contexts(found, group)
+        return Contexts(found, group, alike)
 
     def barred(self, tokens: NDArray[np.int32]) -> NDArray[np.bool_]:
         """(rows, vocabulary): what may not follow each row of `tokens` (rows, time)."""
@@ -58,11 +64,11 @@ class Contexts:
     def _seen(self, last: NDArray[np.int32]) -> NDArray[np.bool_]:
         """(rows, vocabulary): what followed these tokens in some training text."""
         out = np.zeros((len(last), len(self.group)), bool)
-        for row, key in enumerate(map(tuple, last.tolist())):
+        for row, key in enumerate(map(tuple, self.alike[last].tolist())):
             seen = self._followers.get(key)
             if seen is not None:
                 out[row, seen] = True
-        return out
+        return out[:, self.alike]
 
     def _told(self, tokens: NDArray[np.int32]) -> NDArray[np.bool_]:
         told = np.zeros((len(tokens), int(self.group.max(initial=0)) + 1), bool)

@@ -16,10 +16,10 @@ Ints = NDArray[np.int32]
 
 # Lengths that batches are padded to: every length is a shape to trace.
 SOURCE_LENGTHS = (16, 32, 48, 64, 96)
-TARGET_LENGTHS = (32, 48, 64, 96, 128)
+TARGET_LENGTHS = (32, 48, 64, 96, 128, 160)
 MAX_TARGET = TARGET_LENGTHS[-1]
 MAX_VALUE_TOKENS = 8
-MAX_NAME_TOKENS = 12
+MAX_NAME_TOKENS = 32
 MAX_SPECIALS = 2000
 ALWAYS = ("⟦en⟧", "⟦zh⟧", "⟦name⟧", "⟦brand⟧", "⟦kind⟧")
 
@@ -42,7 +42,8 @@ def make_tokenizer(pairs: Sequence[Pair]) -> Tokenizer:
     texts = []
     for pair in pairs:
         slots.update(PLACEHOLDER.findall(pair.target))
-        slots.update(name for name, _ in pair.source.pairs)
+        for name, value in pair.source.pairs:
+            slots.update([name, *PLACEHOLDER.findall(value)])
         texts += [pair.target, *(value for _, value in pair.source.pairs)]
     ranked = sorted((-n, s) for s, n in slots.items() if s not in ALWAYS)
     return Tokenizer.train(texts, [*ALWAYS, *(s for _, s in ranked[:MAX_SPECIALS])])

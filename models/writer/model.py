@@ -33,7 +33,7 @@ KIND = "transformer encoder-decoder, attributes as a set, placeholders for value
 @dataclass(frozen=True)
 class ModelConfig:
     """Sizes. `width` must be a multiple of `heads`. `latent`: sizes of the latent z; 0: there is none.
-    `copy`: words of the attributes may be copied.
+    `copy`: words of the attributes may be copied. `places`, `times`: tokens of a pair and of a text at most.
     """
 
     vocabulary: int
@@ -45,6 +45,8 @@ class ModelConfig:
     dropout: float = 0.1
     latent: int = 0
     copy: bool = False
+    places: int = MAX_NAME_TOKENS + 1
+    times: int = MAX_TARGET
 
 
 class Attention(keras.layers.Layer):  # type: ignore[misc]
@@ -236,8 +238,8 @@ class Transformer(keras.Model):  # type: ignore[misc]
         self.config = config
         scale = keras.initializers.RandomNormal(stddev=config.width**-0.5)
         self.embedding = keras.layers.Embedding(config.vocabulary, config.width, scale, name="embedding")
-        self.places = keras.layers.Embedding(MAX_NAME_TOKENS + 1, config.width, scale, name="places")
-        self.times = keras.layers.Embedding(MAX_TARGET, config.width, scale, name="times")
+        self.places = keras.layers.Embedding(config.places, config.width, scale, name="places")
+        self.times = keras.layers.Embedding(config.times, config.width, scale, name="times")
         self.encoder = [Block(config, f"encoder{i}", decoder=False) for i in range(config.encoder_blocks)]
         self.decoder = [Block(config, f"decoder{i}", decoder=True) for i in range(config.decoder_blocks)]
         self.last = [keras.layers.LayerNormalization(epsilon=1e-5, name=f"last{i}") for i in range(2)]

@@ -102,7 +102,7 @@ def prompt(asked: Source, brief: Brief) -> str:
     parts = [asked.language]
     for name, value in asked.pairs:
         slot = name.strip("⟦⟧")
-        said = brief.shown.brand if slot == "brand" else value
+        said = {"name": brief.shown.title, "brand": brief.shown.brand}.get(slot, value)
         parts.append(f"{labels.get(slot) or slot.removeprefix('v:')}: {said}")
     return "; ".join(parts) + "\n"
 

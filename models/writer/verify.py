@@ -31,6 +31,8 @@ MAX_TITLE_CHARS = 160
 MAX_KNOWN = 200_000
 # Units of the longest run that may stand in a text twice.
 REPEAT = {"en": 4, "zh": 6}
+# What a thing is stands before what it is made for, comes with, or comes in.
+_HEAD_END = re.compile(r"[,;:()\[\]]|\s[-\u2013|]\s|\s(?:with|for|w/)\s", re.IGNORECASE)
 _CLAUSE_END = re.compile(r"[,;:!?\u3002\u3001](?!\d)|\.(?=\s|$)")
 _TWICE = re.compile(r"(?<![^\W_])([^\W\d_]{2,}) \1(?![^\W_])")
 _LEFTOVER = re.compile("[\u27e6\u27e7\ufffd]|<unk>|\\[unk\\]")
@@ -101,17 +103,28 @@ class Brief:
         """What the product is, in the language of the text: its type where the title says it, else the
         category's last level, else the title's noun.
 
-        The noun is taken to be the last run of the title that is neither brand nor attribute value.
+        The noun is taken to be the last run of the title that is neither brand nor attribute value; in
+        English the last word of its first part, numbers and codes left out.
         """
         if self._type:
             return self._type
         category = self.shown.category[-1] if self.shown.category else ""
         if category and any(map(is_han, units(category))) == (self.shown.language == "zh"):
             return category
-        runs = [
-            r for r in self._title_runs if (sum(map(is_han, units(r))) >= 2) == (self.shown.language == "zh")
-        ]
+        if self.shown.language == "en":
+            return self._title_noun
+        runs = [r for r in self._title_runs if sum(map(is_han, units(r))) >= 2]
         return runs[-1] if runs else ""
+
+    @cached_property
+    def _title_noun(self) -> str:
+        """ "Tubing" of "B and K 1/2-Inch OD by 50-Feet Copper Tubing, Type L"; "" where there is no word."""
+        for part in _HEAD_END.split(self._bare_title):
+            words = [w.strip("\"'.!/*&") for w in part.split()]
+            found = [w for w in words if len(w) >= 3 and w.replace("-", "").isalpha() and is_latin(w)]
+            if found:
+                return found[-1]
+        return ""
 
     @cached_property
     def _type(self) -> str:
@@ -128,15 +141,19 @@ class Brief:
 
     @cached_property
     def _title_runs(self) -> list[str]:
-        """What is left of the title without the brand and the attribute values."""
+        runs = re.split(r"[\s,;:()\uff0c\uff1b\u3001/-]+", self._bare_title)
+        return [r for r in runs if len(r) >= (2 if is_han(r[:1]) else 3)]
+
+    @cached_property
+    def _bare_title(self) -> str:
+        """What is left of the title without the brand and the attribute values, which break a line."""
         left = self.shown.title
         known = {self.shown.brand, *(v for _, v in self.shown.attributes)}
         # Chinese ties a value to the noun by a character of the attribute's name: 风格 运动 makes 运动风.
         known |= {v + c for n, v in self.shown.attributes for c in n if is_han(c) and is_han(v[-1])}
         for value in sorted(known - {""}, key=lambda v: (-len(v), v)):
             left = left.replace(value, "\n")
-        runs = re.split(r"[\s,;:()\uff0c\uff1b\u3001/-]+", left)
-        return [r for r in runs if len(r) >= (2 if is_han(r[:1]) else 3)]
+        return left
 
     def named_in(self, text: tuple[str, ...]) -> bool:
         """Whether the units name the product: its category, its noun, or most of its title."""

@@ -33,7 +33,7 @@ class Writer:
         self, tokenizer: Tokenizer, plan: Plan, grams: Iterable[Sequence[int]], files: dict[str, bytes]
     ) -> None:
         self.tokenizer, self.plan, self._files = tokenizer, plan, files
-        self.contexts = Contexts(grams, self._groups())
+        self.contexts = Contexts(grams, self._groups(), self._alike())
 
     @staticmethod
     def of(model: Transformer, tokenizer: Tokenizer, plan: Plan, targets: Iterable[str]) -> Writer:
@@ -41,7 +41,8 @@ class Writer:
         from models.writer.model import to_files
 
         writer = Writer(tokenizer, plan, [], to_files(model))
-        writer.contexts = Contexts.of((tokenizer.encode(t) for t in targets), writer.contexts.group)
+        encoded = (tokenizer.encode(t) for t in targets)
+        writer.contexts = Contexts.of(encoded, writer.contexts.group, writer.contexts.alike)
         return writer
 
     def to_files(self) -> dict[str, bytes]:
@@ -109,8 +110,17 @@ class Writer:
             group[token] = 2 + numbers.setdefault(name, len(numbers)) if name else 1
         return group
 
+    def _alike(self) -> NDArray[np.int32]:
+        """Which number of a title it is, first or third, is no matter to what may stand beside it."""
+        found = np.arange(len(self.tokenizer), dtype=np.int32)
+        numbers = [token for slot, token in self._specials.items() if slot.startswith("⟦t:")]
+        found[numbers] = min(numbers, default=0)
+        return found
+
     def _allowed(self, brief: Brief) -> NDArray[np.bool_]:
-        """Words, and the placeholders that this product has a value for; no bytes, no control tokens."""
+        """Words, and the placeholders that this product has a value for; no bytes, no control tokens, and no
+        digits: a number is a value, or stands in one or in the title.
+        """
         allowed = self._words.copy()
         for slot, _ in slot_values(brief):
             if slot in self._specials:
@@ -127,6 +137,7 @@ class Writer:
         words[[PAD, BEGIN]] = False
         words[list(self.tokenizer.byte_ids)] = False
         words[list(self._specials.values())] = False
+        words[[i for d in "0123456789" for i in self.tokenizer.encode(d)]] = False
         return words
 
     def _banned(self, phrases: Iterable[str]) -> list[list[int]]:

@@ -135,6 +135,57 @@ def test_a_market_that_does_not_ban_it_lets_it_be_learnt() -> None:
     assert kept["us"] is not None
 
 
+def titled(title: str, **attributes: str) -> dict[str, Any]:
+    return ROWS[0] | {"title_en": title, "attributes_en": json.dumps(attributes)}
+
+
+def test_numbers_of_a_title_become_placeholders() -> None:
+    row = titled('Lumo DX100-B elbow, 3/8" x 1-1/4-Inch, 50pcs, 9089NA (1,000 a box)', pack="50") | {
+        "category": ""
+    }
+    marks = Marks()
+    text = 'The DX100-B elbow of Lumo is 3/8" wide and 1-1/4 inch long. A box has 1,000, a pack 50.'
+    pair = make_pair(facts("en", row), text, judge("en"), marks)
+    assert pair is not None, marks
+    assert pair.target == (
+        'The ⟦t:1⟧ ⟦kind⟧ of ⟦brand⟧ is ⟦t:2⟧" wide and ⟦t:3⟧ inch long. A box has ⟦t:6⟧, a pack ⟦v:pack⟧.'
+    )
+    assert restore(pair.target, strings("en", row)) == text
+    # The encoder reads which number stands where; what an attribute holds is told as the attribute.
+    title = 'Lumo ⟦t:1⟧ elbow, ⟦t:2⟧" x ⟦t:3⟧-Inch, 50pcs, ⟦t:5⟧ (⟦t:6⟧ a box)'
+    assert dict(pair.source.pairs)["⟦name⟧"] == title
+
+
+def test_a_long_text_is_learnt_up_to_a_full_stop() -> None:
+    marks = Marks()
+    long = "A red mug by Lumo made of stoneware. " + " ".join(
+        " ".join(
+            f"{word}{letter}" for word in ("when", "this", "which", "other", "through", "under", "along")
+        )
+        + "."
+        for letter in "abcdefghijklmnopqrst"
+    )
+    pair = make_pair(facts("en"), long, judge("en"), marks)
+    assert pair is not None
+    assert 500 < len(pair.text) <= 600
+    assert long.startswith(pair.text)
+    assert pair.text.endswith(".")
+    assert marks.dropped == {"length": 9}
+
+
+def test_what_does_not_name_the_product_is_learnt_without_its_kind() -> None:
+    marks = Marks()
+    pair = make_pair(facts("en"), "It keeps warm for long.", judge("en"), marks)
+    assert pair is not None
+    assert not pair.complete
+    assert [n for n, _ in pair.source.pairs] == ["⟦name⟧"]
+    assert (marks.kept, marks.complete) == (1, 0)
+    full = make_pair(facts("en"), "A red mug made of stoneware.", judge("en"), marks)
+    assert full is not None
+    assert full.complete
+    assert make_plan([pair, full], [brief("en")] * 2) == make_plan([full], [brief("en")])
+
+
 def test_a_text_with_nothing_left_is_refused() -> None:
     marks = Marks()
     assert make_pair(facts("en"), "The best mug. Now 20 % off.", judge("en"), marks) is None

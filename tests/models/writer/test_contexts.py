@@ -53,6 +53,19 @@ def test_a_text_may_end_where_some_text_ended() -> None:
     assert END not in may_follow(A, MUG)
 
 
+def test_where_one_was_seen_what_is_alike_may_stand() -> None:
+    first, second = COLOUR, SIZE
+    alike = np.arange(12, dtype=np.int32)
+    alike[second] = first
+    numbers = np.zeros(12, np.int32)
+    numbers[[first, second]] = 1
+    found = Contexts.of([[A, MUG, OF, second, DOT]], numbers, alike)
+    after_of = found.barred(np.array([[A, MUG, OF]], np.int32))[0]
+    assert set(np.flatnonzero(~after_of)) - {PAD} == {first, second}
+    after_number = found.barred(np.array([[MUG, OF, first]], np.int32))[0]
+    assert set(np.flatnonzero(~after_number)) - {PAD} == {DOT}
+
+
 def test_kept_grams_give_the_same_answers() -> None:
     again = Contexts([list(g) for g in CONTEXTS.grams], GROUP)
     rows = np.array([[A, MUG, IN], [A, MUG, OF]], np.int32)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -97,6 +98,14 @@ def test_it_learns_and_writes_true_texts(trained: tuple[model.Transformer, list[
         assert texts == again.candidates(briefs)
         for found, one in zip(texts, briefs, strict=True):
             assert judge(language).verify(found[0], one).ok, found
+
+
+def test_it_writes_no_number_but_the_product_s_own() -> None:
+    learnt = [replace(PAIRS[0], target=t) for t in ("A mug for 12 hands.", "A mug for all hands.")]
+    tokenizer = make_tokenizer(learnt * 2)
+    net, _ = train.train(learnt[:1] * 8 + learnt[1:], tokenizer, steps=40, batch=9, seed=5)
+    writer = Writer.of(net, tokenizer, Plan({"en": {}}, {"en": 2}), (p.target for p in learnt))
+    assert writer.candidates([brief("en")]) == [["A mug for all hands."]]
 
 
 def test_the_same_seed_gives_the_same_bytes() -> None:

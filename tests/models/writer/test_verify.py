@@ -143,6 +143,28 @@ def test_the_noun_of_a_chinese_title_is_what_is_left_of_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("title", "noun"),
+    [
+        ("B and K D08050P 1/2-Inch OD by 50-Feet Copper Tubing, Type L", "Tubing"),
+        ("Oatey 30200 Clear Cutting Oil, Hand Threads, 16-Ounce", "Oil"),
+        ("Spot Nails 18120SS 18 Gauge Brad Nail (1,000 per Box)", "Nail"),
+        ("Scotch Foil Tape for Ducts", "Tape"),
+        ("Slotted Channel - 2 Meter", "Channel"),
+        ("Lumo, 45 W Desk-Lamp", "Desk-Lamp"),  # the brand is no noun
+        ("1/2 x 3/4", ""),
+        ("Лампа", ""),
+    ],
+)
+def test_the_noun_of_an_english_title_stands_before_what_it_is_for(title: str, noun: str) -> None:
+    bare = product(9, "Lumo", "red/红色", "x/炻瓷") | {
+        "title_en": title,
+        "attributes_en": "{}",
+        "category": "",
+    }
+    assert brief("en", bare).kind == noun
+
+
+@pytest.mark.parametrize(
     ("language", "title", "kind"),
     [
         ("zh", "Lumo 炻瓷茶壶 橄榄绿", "茶壶"),  # its type is an attribute, and no value to leave out
