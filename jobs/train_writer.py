@@ -225,7 +225,7 @@ def _kind(writer: files.AnyWriter) -> str:
     if isinstance(writer, PresetWriter):
         about = writer.about
         return f"{about.task} preset {about.base[:12]} with LoRA adapters of rank {about.rank}"
-    return "Transformer encoder-decoder, values as placeholders"
+    return "Transformer encoder-decoder and remembered texts, values as placeholders"
 
 
 def _fit(night: Night, pairs: Pairs, start: files.AnyWriter | None) -> tuple[files.AnyWriter, list[float]]:
@@ -250,7 +250,7 @@ def _fit(night: Night, pairs: Pairs, start: files.AnyWriter | None) -> tuple[fil
         start=start.to_files() if start else None,
         track=lambda items: night.track(items, "training the writer", steps),
     )
-    return Writer.of(model, tokenizer, plan, (p.target for p in known)), losses
+    return Writer.of(model, tokenizer, plan, known), losses
 
 
 def _losses(night: Night, writer: files.AnyWriter, pairs: Pairs) -> Numbers:

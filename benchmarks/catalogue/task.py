@@ -120,7 +120,7 @@ def _fit(pairs: Sequence[Pair], briefs: Sequence[Brief], plan: Plan, track: Trac
         plan.seed,
         track=lambda steps: track(steps, "training", plan.steps),
     )
-    return Writer.of(model, tokenizer, make_plan(pairs, briefs), (p.target for p in pairs))
+    return Writer.of(model, tokenizer, make_plan(pairs, briefs), pairs)
 
 
 def _write(

@@ -33,7 +33,10 @@ HIDDEN = re.compile(f"[{_HIDDEN}]")
 _INVISIBLE = re.compile(f"[{_HIDDEN}{_JOINERS}\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _BETWEEN_HAN = re.compile(f"(?<=[{HAN}])[ \\t]+(?=[{HAN}])")
 _SENTENCE_END = re.compile(
-    "(?<=[.!?])(?<!\\bno\\.)(?<!\\bNo\\.)[\"'\u201d\u2019)]*\\s+|(?<=[\u3002\uff01\uff1f])[\u201d\u2019\u300d]*\\s*|\\n\\s*"
+    "(?<=[.!?])(?<!\\bno\\.)(?<!\\bNo\\.)(?<!\\bRs\\.)"
+    # "An 8 in. vise": a full stop behind a unit ends no sentence, nor does the one of "Rs. 715".
+    "(?<![\\d\u27e7] in\\.)(?<![\\d\u27e7] ft\\.)(?<![\\d\u27e7] oz\\.)(?<![\\d\u27e7] lb\\.)"
+    "[\"'\u201d\u2019)]*\\s+|(?<=[\u3002\uff01\uff1f])[\u201d\u2019\u300d]*\\s*|\\n\\s*"
 )
 
 _SI = {

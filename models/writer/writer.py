@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.writer.clean import Plan, Source, agree, restore, slot_values, source
+from models.writer.clean import PLACEHOLDER, Pair, Plan, Source, agree, restore, slot_values, source
 from models.writer.contexts import Contexts
+from models.writer.prototypes import Prototype, Prototypes, from_json, to_json
+from models.writer.rules import LANGUAGES
+from models.writer.text import units
 from models.writer.tokenizer import BEGIN, PAD, Tokenizer
 from models.writer.verify import Brief
 
@@ -23,25 +26,30 @@ if TYPE_CHECKING:
 
 BATCHES = (16, 32, 64, 128)
 NETWORK_FILES = ("weights.npz", "config.json")
-FILES = (*NETWORK_FILES, "tokenizer.json", "plan.json", "contexts.json")
+FILES = (*NETWORK_FILES, "tokenizer.json", "plan.json", "contexts.json", "prototypes.json")
 
 
 class Writer:
-    """Loaded once; Keras is imported when the network is first asked for."""
+    """Loaded once; Keras is imported when the network is first asked for. `texts`: what it remembers."""
 
     def __init__(
-        self, tokenizer: Tokenizer, plan: Plan, grams: Iterable[Sequence[int]], files: dict[str, bytes]
+        self,
+        tokenizer: Tokenizer,
+        plan: Plan,
+        grams: Iterable[Sequence[int]],
+        files: dict[str, bytes],
+        texts: Sequence[Prototype] = (),
     ) -> None:
-        self.tokenizer, self.plan, self._files = tokenizer, plan, files
+        self.tokenizer, self.plan, self.texts, self._files = tokenizer, plan, texts, files
         self.contexts = Contexts(grams, self._groups(), self._alike())
 
     @staticmethod
-    def of(model: Transformer, tokenizer: Tokenizer, plan: Plan, targets: Iterable[str]) -> Writer:
-        """`targets`: the training texts with placeholders."""
+    def of(model: Transformer, tokenizer: Tokenizer, plan: Plan, pairs: Sequence[Pair]) -> Writer:
+        """`pairs`: what it has learnt from."""
         from models.writer.model import to_files
 
-        writer = Writer(tokenizer, plan, [], to_files(model))
-        encoded = (tokenizer.encode(t) for t in targets)
+        writer = Writer(tokenizer, plan, [], to_files(model), [Prototype.of(p) for p in pairs])
+        encoded = (tokenizer.encode(p.target) for p in pairs)
         writer.contexts = Contexts.of(encoded, writer.contexts.group, writer.contexts.alike)
         return writer
 
@@ -50,14 +58,22 @@ class Writer:
         plan = json.dumps(asdict(self.plan), ensure_ascii=False, sort_keys=True).encode()
         contexts = json.dumps(self.contexts.grams).encode()
         tokenizer = self.tokenizer.to_json().encode()
-        return {**self._files, "tokenizer.json": tokenizer, "plan.json": plan, "contexts.json": contexts}
+        texts = json.dumps(to_json(self.texts), ensure_ascii=False).encode()
+        return {
+            **self._files,
+            "tokenizer.json": tokenizer,
+            "plan.json": plan,
+            "contexts.json": contexts,
+            "prototypes.json": texts,
+        }
 
     @staticmethod
     def from_files(files: dict[str, bytes]) -> Writer:
         tokenizer = Tokenizer.from_json(files["tokenizer.json"].decode())
         network = {name: files[name] for name in NETWORK_FILES}
         plan = Plan(**json.loads(files["plan.json"]))
-        return Writer(tokenizer, plan, json.loads(files["contexts.json"]), network)
+        grams, texts = (json.loads(files[f"{name}.json"]) for name in ("contexts", "prototypes"))
+        return Writer(tokenizer, plan, grams, network, from_json(texts))
 
     @cached_property
     def model(self) -> Transformer:
@@ -78,14 +94,19 @@ class Writer:
     def candidates(
         self, briefs: Sequence[Brief], track: Callable[[Iterator[Any]], Iterator[Any]] = iter
     ) -> list[list[str]]:
-        """Texts for every product, best first, in the order given; all briefs are of one language."""
+        """Texts for every product, best first, in the order given; all briefs are of one language.
+
+        Those come first that tell most of what was asked for; of them, what people wrote for products that
+        are alike, then the likelier ones.
+        """
         from models.writer.decode import Constraints, batches
         from models.writer.encode import encode_source, pad_sources, padded
 
         if not briefs:
             return []
         phrases = self._banned(briefs[0].masked)
-        sources = [encode_source(self.ask(b), self.tokenizer) for b in briefs]
+        asked = [self.ask(b) for b in briefs]
+        sources = [encode_source(s, self.tokenizer) for s in asked]
         texts: list[list[str]] = [[] for _ in briefs]
         for chunk in track(batches([len(s) for s in sources], BATCHES[-1])):
             # Few shapes: a short batch is filled up with its first product.
@@ -94,12 +115,28 @@ class Writer:
             batch = pad_sources([sources[i] for i in rows])
             found = self.decoder.search(batch, Constraints(allowed, phrases, self.contexts))
             for i, beams in zip(chunk, found, strict=False):
-                # The beam that tells most of what was asked for comes first, then the likelier one.
-                told = sorted(beams, key=lambda ids: -len({self.contexts.group[t] for t in ids}))
                 forms = dict(slot_values(briefs[i]))
-                written = (restore(agree(self.tokenizer.decode(ids), forms), forms).strip() for ids in told)
+                remembered = self._remembered(briefs[i], asked[i], forms)
+                drafts = sorted(
+                    [*remembered, *map(self.tokenizer.decode, beams)], key=self._told, reverse=True
+                )
+                written = (restore(agree(draft, forms), forms).strip() for draft in drafts)
                 texts[i] = list(dict.fromkeys(t for t in written if t))
         return texts
+
+    def _remembered(self, brief: Brief, asked: Source, forms: dict[str, str]) -> list[str]:
+        """Texts with placeholders of products that are alike."""
+        own = frozenset(u for s in brief.evidence.facts.strings() for u in units(s))
+        return list(self._prototypes[asked.language].find(asked, forms, own))
+
+    def _told(self, draft: str) -> int:
+        """How much of what was asked for a text with placeholders tells."""
+        slots = (self._specials.get(p) for p in PLACEHOLDER.findall(draft))
+        return len({int(self.contexts.group[token]) for token in slots if token is not None})
+
+    @cached_property
+    def _prototypes(self) -> dict[str, Prototypes]:
+        return {name: Prototypes(t for t in self.texts if t.language == name) for name in LANGUAGES}
 
     def _groups(self) -> NDArray[np.int32]:
         """0 for words, 1 for name, brand and kind, one number for all forms of an attribute's value."""

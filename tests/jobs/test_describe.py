@@ -46,7 +46,7 @@ def writer() -> Writer:
     pairs = [p for p, _ in found]
     tokenizer = make_tokenizer(pairs)
     model, _ = train(pairs, tokenizer, steps=60, batch=16, seed=1)
-    return Writer.of(model, tokenizer, make_plan(pairs, [b for _, b in found]), (p.target for p in pairs))
+    return Writer.of(model, tokenizer, make_plan(pairs, [b for _, b in found]), pairs)
 
 
 def writer_judge(language):

@@ -44,7 +44,7 @@ def writer() -> Writer:
                 briefs.append(judge.brief(facts))
     tokenizer = make_tokenizer(pairs)
     model, _ = train(pairs, tokenizer, steps=30, batch=16, seed=1)
-    return Writer.of(model, tokenizer, make_plan(pairs, briefs), (p.target for p in pairs))
+    return Writer.of(model, tokenizer, make_plan(pairs, briefs), pairs)
 
 
 def night_of(lake: Path, writer: Writer, **changes: object) -> Night:

@@ -60,6 +60,8 @@ def test_a_clean_string_can_be_stored(text: str) -> None:
 
 def test_a_number_stays_with_its_no() -> None:
     assert sentences("Our No. 1 mug. Passport no. AB1") == ["Our No. 1 mug. ", "Passport no. AB1"]
+    assert sentences("An 8 in. vise. Come in. Sit.") == ["An 8 in. vise. ", "Come in. ", "Sit."]
+    assert sentences("Buy it for Rs. 715 online. Now.") == ["Buy it for Rs. 715 online. ", "Now."]
 
 
 HIDDEN = [

@@ -90,7 +90,7 @@ def test_it_learns_and_writes_true_texts(trained: tuple[model.Transformer, list[
     assert losses[-1] < losses[0] / 3
     assert train.token_loss(net, PAIRS, TOKENIZER, 8) < 0.5
     names = {"en": {"colour": 1.0, "material": 1.0}, "zh": {"颜色": 1.0, "材质": 1.0}}
-    writer = Writer.of(net, TOKENIZER, Plan(names, {"en": 2, "zh": 2}), (p.target for p in PAIRS))
+    writer = Writer.of(net, TOKENIZER, Plan(names, {"en": 2, "zh": 2}), PAIRS)
     again = Writer.from_files(writer.to_files())
     for language in ("en", "zh"):
         briefs = [brief(language, row) for row in ROWS]
@@ -100,11 +100,24 @@ def test_it_learns_and_writes_true_texts(trained: tuple[model.Transformer, list[
             assert judge(language).verify(found[0], one).ok, found
 
 
+def test_what_people_wrote_for_an_alike_product_goes_before_what_tells_less(
+    trained: tuple[model.Transformer, list[float]],
+) -> None:
+    net, _ = trained
+    plan = Plan({"en": {"colour": 1.0, "material": 1.0}}, {"en": 2})
+    told = [replace(PAIRS[0], target=f"{start} ⟦v:colour⟧ and ⟦v:material⟧.") for start in ("Both", "Again")]
+    less = replace(PAIRS[0], target="Only ⟦v:material⟧.")
+    writer = Writer.of(net, TOKENIZER, plan, [*PAIRS, *told, less])
+    texts = writer.candidates([brief("en")])[0]
+    assert texts.index("Both red and stoneware.") < texts.index("Again red and stoneware.")
+    assert texts[-1] == "Only stoneware."
+
+
 def test_it_writes_no_number_but_the_product_s_own() -> None:
     learnt = [replace(PAIRS[0], target=t) for t in ("A mug for 12 hands.", "A mug for all hands.")]
     tokenizer = make_tokenizer(learnt * 2)
     net, _ = train.train(learnt[:1] * 8 + learnt[1:], tokenizer, steps=40, batch=9, seed=5)
-    writer = Writer.of(net, tokenizer, Plan({"en": {}}, {"en": 2}), (p.target for p in learnt))
+    writer = Writer.of(net, tokenizer, Plan({"en": {}}, {"en": 2}), learnt)
     assert writer.candidates([brief("en")]) == [["A mug for all hands."]]
 
 
