@@ -94,8 +94,7 @@ def held_out(family: str) -> bool:
 
 
 def load_pairs(night: Night, judges: Mapping[str, Verifier]) -> Pairs:
-    """Usable pairs of the date. Variants of one product are held out together: their texts are alike. What
-    does not name its product is learnt from, and not asked for.
+    """Usable pairs of the date. Variants of one product are held out together: their texts are alike.
 
     What a person edited is learnt from in place of the catalogue's text, and a rejected text not at all.
     """
@@ -116,7 +115,7 @@ def load_pairs(night: Night, judges: Mapping[str, Verifier]) -> Pairs:
             if text:
                 facts = read_facts(language, row)
                 pair = make_pair(facts, text, judge, found.marks[language])
-                if pair and (pair.complete or part is found.train):
+                if pair:
                     part.append((pair, judge.brief(facts)))
     for part in (found.train, found.held):
         part.sort(key=lambda p: (p[0].language, p[0].product_id))

@@ -69,10 +69,7 @@ def run(
     start = time.perf_counter()
     writer = _fit(pairs, [brief for _, brief in learnt], plan, track)
     trained = time.perf_counter()
-    exams = [
-        (judge, [(p, brief) for p, brief in _pairs(asked, judge, "held-out") if p.complete])
-        for judge in judges.values()
-    ]
+    exams = [(judge, _pairs(asked, judge, "held-out")) for judge in judges.values()]
     written = [_write(writer, judge, held, pairs, track) for judge, held in exams if held]
     seconds = time.perf_counter() - trained
     if not written:

@@ -25,6 +25,8 @@ _ARTICLE = re.compile(r"\b([Aa])n?(?= (⟦[^⟦⟧]*⟧))")
 # "1-1/4".
 _TITLE_NUMBER = re.compile(r"(?<![\w.])(?:[A-Za-z]+-?\d[\w-]*|\d+[A-Z]\w*|\d+(?:[-.,/]\d+)*)")
 MAX_TITLE_NUMBERS = 9
+# "Price: Rs. 1,299" stands between two sentences, and is none.
+_PRICE = re.compile(r"[\s,]*\bprice\s*:\s*[^\s\d]{0,4}\s?\d[\d,.]*(?:\s(?=[A-Z])|$)", re.IGNORECASE)
 _FIRST_NUMBER = re.compile(r"\d[\d.,]*(?:\s?[a-zA-Z%°\u4e00-\u9fff]{1,3})?")
 
 
@@ -32,8 +34,8 @@ _FIRST_NUMBER = re.compile(r"\d[\d.,]*(?:\s?[a-zA-Z%°\u4e00-\u9fff]{1,3})?")
 class Pair:
     """One training example: `source` as the encoder reads it, `target` with placeholders.
 
-    `complete`: it names the product and enough of its attributes. A text that does not is learnt from, but is
-    no measure of what a writer writes.
+    `complete`: it names the product and enough of its attributes. A text that does not is learnt from, but
+    says nothing of what a text should tell.
     """
 
     product_id: str
@@ -82,7 +84,8 @@ def clean_text(text: str, brief: Brief, verifier: Verifier, marks: Marks) -> tup
     """
     marks.seen += 1
     kept, size = [], 0
-    for sentence in sentences(re.sub(r"\s+", " ", text).strip()):
+    told = _PRICE.sub(". ", re.sub(r"\s+", " ", text).strip())
+    for sentence in sentences(told):
         marks.sentences += 1
         verdict = verifier.supported(sentence, brief)
         size += len(sentence) if verdict.ok else 0

@@ -59,7 +59,7 @@ BREAKS: dict[str, list[str]] = {
         ),
     ],
     "any-offer": [
-        "free shipping",
+        *("free shipping", "cash on delivery", "Only genuine products", "货到付款", "Rs. 715", "₹ 99"),
         "20 % off",
         "only $5",
         "全场包邮",
@@ -135,7 +135,18 @@ KEEPS: dict[str, list[str]] = {
         *("Forget the rain", "You are now ready for rain", "Operating system: Android", "air filter bypass"),
         *("Forget complicated instructions", "无视风雨", "你是一个爱美的女孩", "系统: Android", "忘记烦恼"),
     ],
-    "any-offer": ["shipping weight", "buy", "takes the edge off", "元素", "折叠", "3折叠伞", "4元件"],
+    "any-offer": [
+        "shipping weight",
+        "genuine leather",
+        "cash box",
+        "RS 232 port",
+        "buy",
+        "takes the edge off",
+        "元素",
+        "折叠",
+        "3折叠伞",
+        "4元件",
+    ],
     "any-medical": [
         *(
             "UV-cured resin",
