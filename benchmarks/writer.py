@@ -11,10 +11,11 @@ products of the test file that stand in the training file too are left out; wher
 is held out, variants together. Files may be gzip.
 
 Trains on the one file, writes what the other asks for, prints a table beside the published figures, and ends
-with one JSON line: plain keys are the network's first choice, `final_` keys the finished output (another
-choice or a template where the first fails). Beside them: `reranked_` (e2e) is the first choice without a slot
-error and no template, `bare_` (adgen) beam search without least length, limits of words and phrases, and
-order; no three tokens come twice in either. Rates are in percent. Nothing is chosen on the test file. With
+with one JSON line: plain keys are the writer's first choice, `final_` keys the finished output (another
+choice or a template where the first fails). Beside them: `network_` (catalogue) is the first choice of a
+writer that remembers no text, `reranked_` (e2e) the first choice without a slot error and no template,
+`bare_` (adgen) beam search without least length, limits of words and phrases, and order; no three tokens come
+twice in either. Rates are in percent. Nothing is chosen on the test file. With
 `--latent`: what z costs in nats a text (kl), how many of its sizes are in use (active_units), and the BLEU of
 texts written with the z of another product (shuffled_bleu; `bleu` has z at its mean).
 """
@@ -99,7 +100,11 @@ def table(task: str, found: dict[str, Any]) -> str:
     for name in ("template", "nearest"):
         if f"{name}_bleu" in found:
             rows.append({"": f"{name}, same run", **{k: found[f"{name}_{k}"] for k in shown}})
-    rows.append({"": "Nightshelf, network alone", **{k: found[k] for k in shown}})
+    alone = "network alone"
+    if "network_bleu" in found:
+        rows.append({"": f"Nightshelf, {alone}", **{k: found[f"network_{k}"] for k in shown}})
+        alone = "with remembered texts"
+    rows.append({"": f"Nightshelf, {alone}", **{k: found[k] for k in shown}})
     rows.append({"": "Nightshelf, finished", **{k: found[f"final_{k}"] for k in shown}})
     return pd.DataFrame(rows).to_string(index=False, na_rep="")
 

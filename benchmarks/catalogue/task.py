@@ -42,12 +42,15 @@ class Plan:
 
 @dataclass
 class Written:
-    """Texts of one language: the network's first choice, the finished one, the baselines, a person's."""
+    """Texts of one language: the writer's first choice, and what that is without remembered texts; the
+    finished one, the baselines, a person's.
+    """
 
     language: str
     briefs: list[Brief]
     references: list[str]
     alone: list[str] = field(default_factory=list)
+    network: list[str] = field(default_factory=list)
     finished: list[Copy] = field(default_factory=list)
     nearest: list[str] = field(default_factory=list)
     template: list[str] = field(default_factory=list)
@@ -75,7 +78,9 @@ def run(
     if not written:
         raise Unreadable(f"{test}: no product that was held out has a usable description")
     found = _measures(written, judges, writer)
-    found["tokens_per_s"] = round(sum(len(units(t)) for w in written for t in w.alone) / seconds, 1)
+    found["tokens_per_s"] = round(
+        sum(len(units(t)) for w in written for t in [*w.alone, *w.network]) / seconds, 1
+    )
     found["train_seconds"] = round(trained - start, 1)
     return found, [row for w in written for row in _told(w)]
 
@@ -131,11 +136,21 @@ def _write(
     candidates = writer.candidates(
         found.briefs, lambda items: track(items, f"writing {judge.language}", -(-len(held) // 128))
     )
-    found.alone = [texts[0] if texts else "" for texts in candidates]
+    found.alone = _first(candidates)
+    found.network = _first(_forgetful(writer).candidates(found.briefs))
     found.finished = list(write(found.briefs, candidates, judge))
     exam = Exam(judge.language, [], found.briefs)
     found.nearest, found.template = nearest_texts(exam, pairs), template_texts(exam, judge)
     return found
+
+
+def _first(candidates: Sequence[Sequence[str]]) -> list[str]:
+    return [texts[0] if texts else "" for texts in candidates]
+
+
+def _forgetful(writer: Writer) -> Writer:
+    """The same network, which remembers no text."""
+    return Writer.from_files(writer.to_files() | {"prototypes.json": b"[]"})
 
 
 def _measures(written: Sequence[Written], judges: dict[str, Verifier], writer: Writer) -> dict[str, Any]:
@@ -143,6 +158,7 @@ def _measures(written: Sequence[Written], judges: dict[str, Verifier], writer: W
     found: dict[str, Any] = {}
     for name, texts in {
         "": [w.alone for w in written],
+        "network_": [w.network for w in written],
         "final_": [[c.text for c in w.finished] for w in written],
         "nearest_": [w.nearest for w in written],
         "template_": [w.template for w in written],
