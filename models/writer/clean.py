@@ -84,17 +84,17 @@ def clean_text(text: str, brief: Brief, verifier: Verifier, marks: Marks) -> tup
     """
     marks.seen += 1
     kept, size = [], 0
-    told = _PRICE.sub(". ", re.sub(r"\s+", " ", text).strip())
-    for sentence in sentences(told):
+    for sentence in sentences(_PRICE.sub(". ", re.sub(r"\s+", " ", text).strip())):
         marks.sentences += 1
         verdict = verifier.supported(sentence, brief)
-        size += len(sentence) if verdict.ok else 0
-        if verdict.ok and size <= MAX_TEXT_CHARS[verifier.language]:
-            kept.append(sentence)
-        elif verdict.ok:
-            marks.dropped.update(["length"])
+        failed = next(iter(verdict.failed), "")
+        if not failed:
+            size += len(sentence)
+            failed = "length" if size > MAX_TEXT_CHARS[verifier.language] else ""
+        if failed:
+            marks.dropped.update([failed])
         else:
-            marks.dropped.update([next(iter(verdict.failed))])
+            kept.append(sentence)
     left = "".join(kept).strip()
     verdict = verifier.verify(left, brief)
     wrong = [check for check in verdict.failed if check != "coverage"]

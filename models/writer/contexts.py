@@ -32,9 +32,14 @@ class Contexts:
         self.alike = np.arange(len(group), dtype=np.int32) if alike is None else alike
         self.grams = sorted({tuple(int(t) for t in self.alike[list(g)]) for g in grams})
         self.group = group
+        members: dict[int, list[int]] = {}
+        for token in np.flatnonzero(self.alike != np.arange(len(group))).tolist():
+            kept = int(self.alike[token])
+            members.setdefault(kept, [kept]).append(token)
         followers: dict[tuple[int, ...], list[int]] = {}
         for gram in self.grams:
-            followers.setdefault(gram[:-1], []).append(gram[-1])
+            # All that are alike are spelt out here, not in every step of a search.
+            followers.setdefault(gram[:-1], []).extend(members.get(gram[-1], gram[-1:]))
         self._followers = {k: np.array(v) for k, v in followers.items()}
 
     @staticmethod
@@ -68,7 +73,7 @@ class Contexts:
             seen = self._followers.get(key)
             if seen is not None:
                 out[row, seen] = True
-        return out[:, self.alike]
+        return out
 
     def _told(self, tokens: NDArray[np.int32]) -> NDArray[np.bool_]:
         told = np.zeros((len(tokens), int(self.group.max(initial=0)) + 1), bool)

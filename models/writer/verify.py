@@ -33,6 +33,7 @@ MAX_KNOWN = 200_000
 REPEAT = {"en": 4, "zh": 6}
 # What a thing is stands before what it is made for, comes with, or comes in.
 _HEAD_END = re.compile(r"[,;:()\[\]]|\s[-\u2013|]\s|\s(?:with|for|w/)\s", re.IGNORECASE)
+_ZH_BREAK = re.compile(r"[\s,;:()\uff0c\uff1b\u3001/-]+")
 _CLAUSE_END = re.compile(r"[,;:!?\u3002\u3001](?!\d)|\.(?=\s|$)")
 _TWICE = re.compile(r"(?<![^\W_])([^\W\d_]{2,}) \1(?![^\W_])")
 _LEFTOVER = re.compile("[\u27e6\u27e7\ufffd]|<unk>|\\[unk\\]")
@@ -113,7 +114,7 @@ class Brief:
             return category
         if self.shown.language == "en":
             return self._title_noun
-        runs = [r for r in self._title_runs if sum(map(is_han, units(r))) >= 2]
+        runs = [r for r in _ZH_BREAK.split(self._bare_title) if sum(map(is_han, units(r))) >= 2]
         return runs[-1] if runs else ""
 
     @cached_property
@@ -138,11 +139,6 @@ class Brief:
             if name.casefold() in TYPE_NAMES and found and any(e[-len(found) :] == found for e in ends):
                 return value
         return ""
-
-    @cached_property
-    def _title_runs(self) -> list[str]:
-        runs = re.split(r"[\s,;:()\uff0c\uff1b\u3001/-]+", self._bare_title)
-        return [r for r in runs if len(r) >= (2 if is_han(r[:1]) else 3)]
 
     @cached_property
     def _bare_title(self) -> str:

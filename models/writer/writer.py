@@ -105,22 +105,22 @@ class Writer:
         if not briefs:
             return []
         phrases = self._banned(briefs[0].masked)
+        forms = [dict(slot_values(b)) for b in briefs]
         asked = [self.ask(b) for b in briefs]
         sources = [encode_source(s, self.tokenizer) for s in asked]
         texts: list[list[str]] = [[] for _ in briefs]
         for chunk in track(batches([len(s) for s in sources], BATCHES[-1])):
             # Few shapes: a short batch is filled up with its first product.
             rows = chunk + [chunk[0]] * (padded(len(chunk), BATCHES) - len(chunk))
-            allowed = np.stack([self._allowed(briefs[i]) for i in rows])
+            allowed = np.stack([self._allowed(forms[i]) for i in rows])
             batch = pad_sources([sources[i] for i in rows])
             found = self.decoder.search(batch, Constraints(allowed, phrases, self.contexts))
             for i, beams in zip(chunk, found, strict=False):
-                forms = dict(slot_values(briefs[i]))
-                remembered = self._remembered(briefs[i], asked[i], forms)
+                remembered = self._remembered(briefs[i], asked[i], forms[i])
                 drafts = sorted(
                     [*remembered, *map(self.tokenizer.decode, beams)], key=self._told, reverse=True
                 )
-                written = (restore(agree(draft, forms), forms).strip() for draft in drafts)
+                written = (restore(agree(draft, forms[i]), forms[i]).strip() for draft in drafts)
                 texts[i] = list(dict.fromkeys(t for t in written if t))
         return texts
 
@@ -154,12 +154,12 @@ class Writer:
         found[numbers] = min(numbers, default=0)
         return found
 
-    def _allowed(self, brief: Brief) -> NDArray[np.bool_]:
+    def _allowed(self, forms: Iterable[str]) -> NDArray[np.bool_]:
         """Words, and the placeholders that this product has a value for; no bytes, no control tokens, and no
         digits: a number is a value, or stands in one or in the title.
         """
         allowed = self._words.copy()
-        for slot, _ in slot_values(brief):
+        for slot in forms:
             if slot in self._specials:
                 allowed[self._specials[slot]] = True
         return allowed

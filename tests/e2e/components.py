@@ -7,12 +7,12 @@ import secrets
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from jobs.settings import ROOT
+from scripts.services.process import answers
 from tests import servers
 
 PARTS = {
@@ -64,12 +64,6 @@ def running_airflow(env: dict[str, str], folder: Path) -> Iterator[str]:
             command = [sys.executable, "-m", "airflow", name, *args]
             process = subprocess.Popen(command, env=env, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
             running.callback(servers.stop, process)
-        wait_for(lambda: _answers(f"{base}/api/v2/version"))
+        wait_for(lambda: answers(f"{base}/api/v2/version"))
         wait_for(lambda: "nightly" in airflow(env, "dags", "list", "-o", "plain"), every=3)
         yield base
-
-
-def _answers(url: str) -> bool:
-    with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=3):
-        return True
-    return False
