@@ -1,8 +1,8 @@
 """What the writer reaches on published tasks, alone and finished.
 
-    python -m benchmarks.writer --task e2e --train F --test F [--seed N]
-    python -m benchmarks.writer --task adgen --train F --test F [--seed N]
-    python -m benchmarks.writer --task catalogue --train F --test F [--mapping M] [--seed N]
+    python -m benchmarks.writer --task e2e --train F --test F [--dev F] [--seed N]
+    python -m benchmarks.writer --task adgen --train F --test F [--dev F] [--seed N]
+    python -m benchmarks.writer --task catalogue --train F --test F [--dev F] [--mapping M] [--seed N]
 
 e2e: the E2E NLG challenge, pairs as JSONL ({"mr": {slot: value}, "ref": text}) or its CSV (mr,ref). adgen:
 AdvertiseGen's JSONL ({"content": "键#值*键#值", "summary": text}). catalogue: product files as the night
@@ -15,9 +15,10 @@ with one JSON line: plain keys are the writer's first choice, `final_` keys the 
 choice or a template where the first fails). Beside them: `network_` (catalogue) is the first choice of a
 writer that remembers no text, `reranked_` (e2e) the first choice without a slot error and no template,
 `bare_` (adgen) beam search without least length, limits of words and phrases, and order; no three tokens come
-twice in either. Rates are in percent. Nothing is chosen on the test file. With
-`--latent`: what z costs in nats a text (kl), how many of its sizes are in use (active_units), and the BLEU of
-texts written with the z of another product (shuffled_bleu; `bleu` has z at its mean).
+twice in either. Rates are in percent. A run chooses nothing on the test file, nor on that of
+`--dev`, which is written and measured too (key `dev`). With `--latent`: what z costs in nats a text (kl), how
+many of its sizes are in use (active_units), and the BLEU of texts written with the z of another product
+(shuffled_bleu; `bleu` has z at its mean).
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--task", choices=("e2e", "adgen", "catalogue"), required=True)
     parser.add_argument("--train", type=Path, required=True)
     parser.add_argument("--test", type=Path, required=True)
+    parser.add_argument("--dev", type=Path, help="a further file to write and measure")
     parser.add_argument("--mapping", default="", help="of a catalogue: a .toml file, or one that ships")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=0, help="training steps; 0: as many as the task needs")
@@ -77,16 +79,18 @@ def run(args: argparse.Namespace) -> tuple[dict[str, Any], list[dict[str, Any]]]
         from benchmarks.e2e import task as e2e
 
         parts = {"repair": not args.without_repair, "order": args.order, "latent": args.latent}
-        return e2e.run(args.train, args.test, e2e.Plan(args.seed, args.steps or e2e.STEPS, **parts), track)
+        plan = e2e.Plan(args.seed, args.steps or e2e.STEPS, **parts)
+        return e2e.run(args.train, args.test, args.dev, plan, track)
     if args.task == "catalogue":
         from benchmarks.catalogue import task as catalogue
 
-        steps = args.steps or catalogue.STEPS
-        return catalogue.run(args.train, args.test, args.mapping, catalogue.Plan(args.seed, steps), track)
+        trial = catalogue.Plan(args.seed, args.steps or catalogue.STEPS)
+        return catalogue.run(args.train, args.test, args.dev, args.mapping, trial, track)
     from benchmarks.adgen import task as adgen
 
     parts = {"repair": not args.without_repair, "latent": args.latent, "copy": args.copy}
-    return adgen.run(args.train, args.test, adgen.Plan(args.seed, args.steps or adgen.STEPS, **parts), track)
+    ads = adgen.Plan(args.seed, args.steps or adgen.STEPS, **parts)
+    return adgen.run(args.train, args.test, args.dev, ads, track)
 
 
 def table(task: str, found: dict[str, Any]) -> str:
@@ -106,6 +110,9 @@ def table(task: str, found: dict[str, Any]) -> str:
         alone = "with remembered texts"
     rows.append({"": f"Nightshelf, {alone}", **{k: found[k] for k in shown}})
     rows.append({"": "Nightshelf, finished", **{k: found[f"final_{k}"] for k in shown}})
+    if dev := found.get("dev"):
+        rows.append({"": "first choices, --dev", **{k: dev[k] for k in shown}})
+        rows.append({"": "finished, --dev", **{k: dev[f"final_{k}"] for k in shown}})
     return pd.DataFrame(rows).to_string(index=False, na_rep="")
 
 

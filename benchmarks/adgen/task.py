@@ -73,9 +73,13 @@ class Written:
         return [texts[0] if texts else "" for texts in self.candidates]
 
 
-def run(train: Path, test: Path, plan: Plan, track: Track) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The measures of `benchmarks.writer` for AdvertiseGen, and every text with its attributes."""
-    known, products = read(train), read(test)
+def run(
+    train: Path, test: Path, dev: Path | None, plan: Plan, track: Track
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The measures of `benchmarks.writer` for AdvertiseGen, and every text of the test file with its
+    attributes.
+    """
+    known, products, besides = read(train), read(test), read(dev) if dev else []
     values = Values(known)
     start = time.perf_counter()
     examples = pairs(known, values, plan.repair)
@@ -97,6 +101,8 @@ def run(train: Path, test: Path, plan: Plan, track: Track) -> tuple[dict[str, An
         z = shuffled(model, [source(p.attributes) for p in products], tokenizer, plan.seed)
         other = writer.write(products, plan, track, z).alone
         found["shuffled_bleu"] = _scores(other, products, values)["bleu"]
+    if besides:
+        found["dev"] = measures(writer.write(besides, plan, track), values)
     return found, told(written)
 
 

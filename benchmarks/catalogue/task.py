@@ -57,14 +57,14 @@ class Written:
 
 
 def run(
-    train: Path, test: Path, mapping: str, plan: Plan, track: Track
+    train: Path, test: Path, dev: Path | None, mapping: str, plan: Plan, track: Track
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The measures of `benchmarks.writer` for a catalogue, and every text with its product."""
+    """The measures of `benchmarks.writer` for a catalogue, and every text of the test part with its
+    product.
+    """
     known, asked = _parts(train, test, mapping)
-    judges = {
-        language: Verifier(language, Lexicon.build(read_facts(language, r) for r in known + asked))
-        for language in LANGUAGES
-    }
+    besides = _held_out(known, dev, train, mapping) if dev else []
+    judges = _judges(known + asked)
     learnt = [found for judge in judges.values() for found in _pairs(known, judge, "training")]
     pairs = [pair for pair, _ in learnt]
     if len(pairs) < MIN_PAIRS:
@@ -72,8 +72,7 @@ def run(
     start = time.perf_counter()
     writer = _fit(pairs, [brief for _, brief in learnt], plan, track)
     trained = time.perf_counter()
-    exams = [(judge, _pairs(asked, judge, "held-out")) for judge in judges.values()]
-    written = [_write(writer, judge, held, pairs, track) for judge, held in exams if held]
+    written = _answered(writer, judges, asked, pairs, track)
     seconds = time.perf_counter() - trained
     if not written:
         raise Unreadable(f"{test}: no product that was held out has a usable description")
@@ -82,6 +81,10 @@ def run(
         sum(len(units(t)) for w in written for t in [*w.alone, *w.network]) / seconds, 1
     )
     found["train_seconds"] = round(trained - start, 1)
+    if besides:
+        judges = _judges(known + besides)
+        if others := _answered(writer, judges, besides, pairs, track):
+            found["dev"] = _measures(others, judges, writer)
     return found, [row for w in written for row in _told(w)]
 
 
@@ -89,12 +92,25 @@ def _parts(train: Path, test: Path, mapping: str) -> tuple[list[Row], list[Row]]
     """What is learnt from, and what is held out."""
     if train == test:
         return split(products(train, mapping))
-    known, asked = products(train, mapping), products(test, mapping)
+    known = products(train, mapping)
+    return known, _held_out(known, test, train, mapping)
+
+
+def _held_out(known: Sequence[Row], file: Path, train: Path, mapping: str) -> list[Row]:
+    """The products of a file that are not learnt from."""
     seen = {row["product_id"] for row in known}
-    asked = [row for row in asked if row["product_id"] not in seen]
+    asked = [row for row in products(file, mapping) if row["product_id"] not in seen]
     if not asked:
-        raise Unreadable(f"{test}: every product of it is in {train} too: nothing is held out")
-    return known, asked
+        raise Unreadable(f"{file}: every product of it is in {train} too: nothing is held out")
+    return asked
+
+
+def _judges(rows: Sequence[Row]) -> dict[str, Verifier]:
+    """Language → its verifier, which knows the values of all the rows."""
+    return {
+        language: Verifier(language, Lexicon.build(read_facts(language, row) for row in rows))
+        for language in LANGUAGES
+    }
 
 
 def _pairs(rows: Sequence[Row], judge: Verifier, what: str) -> list[tuple[Pair, Brief]]:
@@ -123,6 +139,14 @@ def _fit(pairs: Sequence[Pair], briefs: Sequence[Brief], plan: Plan, track: Trac
         track=lambda steps: track(steps, "training", plan.steps),
     )
     return Writer.of(model, tokenizer, make_plan(pairs, briefs), pairs)
+
+
+def _answered(
+    writer: Writer, judges: dict[str, Verifier], rows: Sequence[Row], pairs: Sequence[Pair], track: Track
+) -> list[Written]:
+    """What is written for rows, by language; a language without a usable description is left out."""
+    exams = [(judge, _pairs(rows, judge, "held-out")) for judge in judges.values()]
+    return [_write(writer, judge, held, pairs, track) for judge, held in exams if held]
 
 
 def _write(

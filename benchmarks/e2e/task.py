@@ -50,8 +50,7 @@ class Written:
     references: list[list[str]]
     candidates: list[list[str]] = field(default_factory=list)
     finished: list[tuple[str, str]] = field(default_factory=list)
-    train_seconds: float = 0.0
-    write_seconds: float = 0.0
+    seconds: float = 0.0
     tokens: int = 0
 
     @property
@@ -66,27 +65,29 @@ class Written:
         return [first if tier == "template" else text for first, (text, tier) in pairs]
 
 
-def run(train: Path, test: Path, plan: Plan, track: Track) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The measures of `benchmarks.writer` for the E2E challenge, and every text with its request."""
+def run(
+    train: Path, test: Path, dev: Path | None, plan: Plan, track: Track
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The measures of `benchmarks.writer` for the E2E challenge, and every text of the test file with its
+    request.
+    """
+    asked, besides = group(read(test)), group(read(dev)) if dev else {}
     learnt = cleaned(read(train), plan.repair, plan.order)
     print(f"training pairs: {dict(learnt.counts.most_common())}", file=sys.stderr, flush=True)
-    requests = group(read(test))
-    written = Written(list(requests), list(requests.values()))
     start = time.perf_counter()
     tokenizer = words_of(learnt.pairs, plan)
     network = Network(plan.seed, plan.steps, LENGTHS, latent=plan.latent)
     model = fit(learnt.pairs, tokenizer, network, track)
-    written.train_seconds = time.perf_counter() - start
-    start = time.perf_counter()
-    write(model, tokenizer, plan, written, track)
-    written.write_seconds = time.perf_counter() - start
-    found = measures(written)
+    trained = round(time.perf_counter() - start, 1)
+    written = answered(model, tokenizer, plan, asked, track)
+    found = measures(written) | {"train_seconds": trained}
     if plan.latent:
         found |= carried(model, learnt.pairs, tokenizer, LENGTHS)
-        other = Written(written.requests, written.references)
-        z = shuffled(model, [source(mr) for mr in requests], tokenizer, plan.seed)
-        write(model, tokenizer, plan, other, track, z)
+        z = shuffled(model, [source(mr) for mr in asked], tokenizer, plan.seed)
+        other = answered(model, tokenizer, plan, asked, track, z)
         found["shuffled_bleu"] = _scores(other.alone, other)["bleu"]
+    if besides:
+        found["dev"] = measures(answered(model, tokenizer, plan, besides, track))
     return found, told(written)
 
 
@@ -97,10 +98,17 @@ def words_of(pairs: Sequence[Pair], plan: Plan) -> Tokenizer:
     return Tokenizer.train((p.target for p in pairs), specials, min_count=MIN_COUNT)
 
 
-def write(
-    model: Any, tokenizer: Tokenizer, plan: Plan, written: Written, track: Track, z: Floats | None = None
-) -> None:
-    """Fill `candidates`, best first, and `finished`: the first without a slot error, else a template."""
+def answered(
+    model: Any,
+    tokenizer: Tokenizer,
+    plan: Plan,
+    requests: dict[Meaning, list[str]],
+    track: Track,
+    z: Floats | None = None,
+) -> Written:
+    """Candidates for every request, best first, and the finished text: the first without a slot error, else
+    a template.
+    """
     from models.writer.decode import Constraints, Decoding
     from models.writer.encode import batch_sources
     from models.writer.search import searcher
@@ -109,6 +117,7 @@ def write(
     longest = LENGTHS[-1]
     decoder = searcher(model, Decoding(plan.beams, plan.penalty, no_repeat=longest, max_length=longest))
     words = printable(tokenizer, tokenizer.specials if plan.order else ())
+    written, began = Written(list(requests), list(requests.values())), time.perf_counter()
     starts = range(0, len(written.requests), BLOCK)
     for start in track(iter(starts), "writing", len(starts)):
         block = written.requests[start : start + BLOCK]
@@ -122,6 +131,8 @@ def write(
             written.candidates.append(list(dict.fromkeys(t for t in wrote if t)))
     for mr, texts in zip(written.requests, written.candidates, strict=True):
         written.finished.append(choose(texts, dict(mr)))
+    written.seconds = time.perf_counter() - began
+    return written
 
 
 def choose(texts: Sequence[str], mr: dict[str, str]) -> tuple[str, str]:
@@ -141,8 +152,7 @@ def measures(written: Written) -> dict[str, Any]:
         **{f"final_{k}": v for k, v in _scores(finished, written).items()},
         "fallback_rate": round(100.0 * tiers.count("template") / len(tiers), 3),
         "tier_counts": {tier: tiers.count(tier) for tier in ("model", "retry", "template")},
-        "tokens_per_s": round(written.tokens / written.write_seconds, 1),
-        "train_seconds": round(written.train_seconds, 1),
+        "tokens_per_s": round(written.tokens / written.seconds, 1),
     }
 
 

@@ -35,4 +35,4 @@ def test_nothing_held_out_is_said(tmp_path: Path) -> None:
     both, one = tmp_path / "products-*.jsonl", tmp_path / "products-2026-01-01.jsonl"
     assert len(products(both)) == len(products(one)) > 30
     with pytest.raises(Unreadable, match="nothing is held out"):
-        run(both, one, "sample-shop", Plan(), lambda items, *_: items)
+        run(both, one, None, "sample-shop", Plan(), lambda items, *_: items)
