@@ -4,7 +4,9 @@ A shop describes a line of products in the same words again and again, and a sma
 more texts than a shop has to say them without a slip. So the writer also remembers its training texts, with
 their placeholders, and offers those of the products that are most alike (retrieve and edit: Guu et al. 2018,
 Hashimoto et al. 2018). What such a text says in the words of the other product's own title is left out:
-"made of brass" is no fact of a steel fitting. So is every number that has no placeholder.
+"made of brass" is no fact of a steel fitting. So is every number that has no placeholder, and whatever else
+is told of a single product: a claim that no attribute bears out ("has NPT threads") is said again only where
+the texts of several alike products make it.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +25,12 @@ from models.writer.clean import PLACEHOLDER, Pair, Source
 from models.writer.text import sentences, units
 
 # How many of the most alike are looked at, and how alike they must be (weighted Jaccard, 0 to 1).
-LOOKED_AT, LEAST_ALIKE = 12, 0.3
+LOOKED_AT, LEAST_ALIKE = 40, 0.2
+OFFERED = 12
 # A word that such a share of the texts holds, and not only a few, says nothing of one product.
 COMMON, FEW = 0.05, 3
+# So many of the alike products' texts have to make a claim before it counts as one of the whole line.
+WITNESSES = 2
 
 
 @dataclass(frozen=True)
@@ -77,19 +83,27 @@ class Prototypes:
         self._weight = {f: math.log((count + 1) / len(rows)) for f, rows in holders.items()}
         # Sorted: a sum of floats depends on the order, and a set's is another in every process.
         self._size = np.array([sum(self._weight[f] for f in sorted(t.features)) for t in self.texts])
-        self._common = {w for w, n in words.items() if n >= max(FEW, COMMON * count)}
+        self._common = frozenset(w for w, n in words.items() if n >= max(FEW, COMMON * count))
 
     def find(self, source: Source, forms: Mapping[str, str], own: frozenset[str]) -> Iterator[str]:
         """Texts of products that are alike enough, most alike first, as far as they hold for this one.
 
         `forms`: its placeholders and what stands for them; `own`: the units of all that is known of it.
         """
-        for i in self._alike(features(source)):
-            foreign = self.texts[i].features - own - self._common
+        alike = [self.texts[i] for i in self._alike(features(source))]
+        return islice(self._kept(alike, forms, own | self._common), OFFERED)
+
+    def _kept(
+        self, alike: Sequence[Prototype], forms: Mapping[str, str], known: frozenset[str]
+    ) -> Iterator[str]:
+        for text in alike:
+            foreign = text.features - known
             kept = [
                 sentence
-                for sentence, slots, said in self.texts[i].sentences
-                if all(slot in forms for slot in slots) and foreign.isdisjoint(said)
+                for sentence, slots, said in text.sentences
+                if all(slot in forms for slot in slots)
+                and foreign.isdisjoint(said)
+                and _borne_out(said - known, alike)
             ]
             if kept:
                 yield "".join(kept).strip()
@@ -106,6 +120,12 @@ class Prototypes:
         value = shared / np.maximum(size + self._size - shared, 1e-9)
         found = np.flatnonzero(value >= LEAST_ALIKE)
         return found[np.argsort(-value[found], kind="stable")[:LOOKED_AT]]
+
+
+def _borne_out(claimed: frozenset[str], alike: Sequence[Prototype]) -> bool:
+    """Whether enough of the texts say all of it in one sentence; nothing claimed needs no witness."""
+    tell = (t for t in alike if any(claimed <= said for _, _, said in t.sentences))
+    return not claimed or len(list(islice(tell, WITNESSES))) == WITNESSES
 
 
 def to_json(texts: Sequence[Prototype]) -> list[list[object]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from models.writer.facts import Evidence, Facts, Lexicon
+from models.writer.languages import other_than_english
 from models.writer.proof import proves
 from models.writer.rules import Rules, load_rules
 from models.writer.text import HIDDEN, is_han, is_latin, normalise, numbers, units
@@ -307,7 +308,10 @@ class Verifier:
             return "words of a third language"
         if self.language == "zh":
             return "" if han and han >= 2 * latin else "not Chinese"
-        return "" if latin and not han else "not English"
+        if han or not latin:
+            return "not English"
+        other = other_than_english(rest)
+        return f"{other}, not English" if other else ""
 
     def coverage(self, text: str, brief: Brief) -> str:
         found = units(text)

@@ -16,11 +16,13 @@ GOOD = {
     "en": "This red mug by Lumo is made of stoneware and holds 350 ml.",
     "zh": "这款Lumo马克杯采用炻瓷材质，红色外观，容量350ml。",
 }
-LONG = [f"{a}{b}{c}" for a in "bcdfghjklm" for b in "aeiou" for c in "nprtvw"]
+LONG = [f"{a}{b}{c}q" for a in "bcdfghjklm" for b in "aeiou" for c in "nprtvw"]
 # check → language, text that fails it and nothing else
 FAILS: list[tuple[str, str, str]] = [
     ("language", "en", "Lumo red stoneware mug 采用新设计"),
     ("language", "en", "Тёплая red stoneware mug"),
+    ("language", "en", "Lumo red stoneware mug, avec une anse pour vous"),
+    ("language", "en", "Lumo red stoneware mug für den Tee und mit Henkel"),
     ("language", "zh", "This Lumo 马克杯 is 红色 and 炻瓷 through and through"),
     ("numbers", "en", "This red stoneware mug holds 500 ml."),
     ("numbers", "en", "This red stoneware mug holds 350 g."),
@@ -53,6 +55,7 @@ FAILS: list[tuple[str, str, str]] = [
 ]
 PASSES: list[tuple[str, str, str, dict[str, Any]]] = [
     ("language", "en", "马克杯 by Lumo: a red stoneware mug.", {"title_en": "马克杯"}),
+    ("language", "en", "The red stoneware mug of the cafe, with a pain au chocolat à la carte.", {}),
     ("numbers", "en", "A red stoneware mug, one of a kind, that holds 350ml.", {}),
     ("numbers", "zh", "Lumo350ml马克杯，炻瓷，红色。", {}),
     ("brands", "en", "A red stoneware mug in North Ridge green.", {"more": {"edition": "North Ridge green"}}),
