@@ -10,12 +10,12 @@ from collections.abc import Sequence
 _WORDS = {
     "English": "the and of with for is are it its this that these to your you our from by as be can has have "
     "will which or not at all into when any made",
-    "French": "le les des du une et est pour avec dans sur vous votre vos nous qui que ce cette ces sont au aux "
-    "pas plus très sans ou où être fait",
-    "German": "der das und ist mit für von den dem ein eine einen einer sich auf nicht sie wird werden aus auch "
-    "oder bei durch ihre ihr sind zum zur wie",
-    "Spanish": "el los las y con para por es una uno del al su sus como más muy este esta que sin son ser está "
-    "tiene tu",
+    "French": "le les des du une et est pour avec dans sur vous votre vos nous qui que ce cette ces sont au "
+    "aux pas plus très sans ou où être fait",
+    "German": "der das und ist mit für von den dem ein eine einen einer sich auf nicht sie wird werden aus "
+    "auch oder bei durch ihre ihr sind zum zur wie",
+    "Spanish": "el los las y con para por es una uno del al su sus como más muy este esta que sin son ser "
+    "está tiene tu",
     "Italian": "il gli della delle dei di è che per con una uno sono questo questa nel nella alla più come "
     "anche dal suo si",
     "Portuguese": "os um uma do da dos das com para por não mais como seu sua ao em que são este esta sem",
@@ -30,8 +30,8 @@ def _lists() -> dict[str, frozenset[str]]:
 
 
 LISTS = _lists()
-# So many different function words of another language, and more than of English, make a text foreign: fewer may be a
-# name ("eau de parfum pour homme") or a word that English has borrowed.
+# So many different function words of another language, and more than of English, make a text foreign: fewer
+# may be a name ("eau de parfum pour homme") or a word that English has borrowed.
 LEAST = 3
 
 
