@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.catalogue.read import Row, products, split
-from benchmarks.chinese import words
+from benchmarks.chinese import rouge, words
+from benchmarks.e2e.measure import rouge2
 from benchmarks.formats import Unreadable
 from benchmarks.networks import Track
 from benchmarks.variety import distinct4, english_words, repetition4
@@ -193,23 +194,29 @@ def _measures(written: Sequence[Written], judges: dict[str, Verifier], writer: W
             parts = (s[key] * len(w.references) for s, w in zip(scores, written, strict=True))
             found[name + key] = round(sum(parts) / total, 3)
     found["fallback_rate"] = round(100.0 * tiers.count("template") / len(tiers), 3)
-    found["tier_counts"] = {tier: tiers.count(tier) for tier in ("model", "retry", "template")}
+    found["tier_counts"] = {tier: tiers.count(tier) for tier in ("model", "retry", "template", "refused")}
     return found
 
 
 def _scores(written: Written, texts: Sequence[str], judge: Verifier, writer: Writer) -> dict[str, float]:
-    verdicts = [judge.verify(t, b) for t, b in zip(texts, written.briefs, strict=True)]
-    asked = covered = 0
+    asked = covered = unsupported = loose = 0
     for text, brief in zip(texts, written.briefs, strict=True):
         said, names = units(text), set(writer.plan.choose(brief))
         asked += len(names)
         covered += sum(covers(said, v) for n, v in brief.shown.attributes if n in names)
-    cut = [words(t) if written.language == "zh" else english_words(t) for t in texts]
+        failed = [c for c in judge.verify(text, brief).failed if c in UNSUPPORTED]
+        unsupported += bool(failed)
+        loose += len(failed)
+    chinese = written.language == "zh"
+    cut = [words(t) if chinese else english_words(t) for t in texts]
+    pairs = list(texts), written.references
     return {
-        "bleu": bleu(texts, written.references),
-        "chrf": chrf(texts, written.references),
+        "bleu": bleu(*pairs),
+        "chrf": chrf(*pairs),
+        "rouge2": rouge(*pairs)["rouge2"] if chinese else rouge2(texts, [[r] for r in written.references]),
+        "ser": 100.0 * (asked - covered + loose) / asked if asked else 0.0,
         "coverage": 100.0 * covered / asked if asked else 100.0,
-        "unsupported": 100.0 * sum(any(c in v.failed for c in UNSUPPORTED) for v in verdicts) / len(texts),
+        "unsupported": 100.0 * unsupported / len(texts),
         "distinct4": distinct4(cut),
         "repetition4": repetition4(cut),
     }

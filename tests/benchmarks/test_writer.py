@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 
 import pytest
 
-from benchmarks import writer
+from benchmarks import bulk_write, writer
+from jobs.sample.shop import generate
 
 FOODS = ("Italian", "French", "Indian")
 
@@ -50,3 +52,39 @@ def test_a_file_that_is_not_there_is_named_and_nothing_is_trained(
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.splitlines()[-1] == "benchmarks.writer: absent.jsonl: no such file"
+
+
+MEASURES = ("bleu", "rouge2", "ser", "coverage", "unsupported", "distinct4", "repetition4")
+
+
+@pytest.mark.usefixtures("spark")
+def test_a_catalogue_s_run_ends_with_all_measures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    generate(tmp_path, seed=1, products=120, users=5, start=date(2026, 1, 1), days=1)
+    shop = str(tmp_path / "products-*.jsonl")
+    monkeypatch.setattr(
+        "sys.argv", ["writer", "--task", "catalogue", "--train", shop, "--test", shop, "--steps", "2"]
+    )
+    assert writer.main() == 0
+    found = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    ends = {"fallback_rate", "tier_counts", "tokens_per_s", "seconds", "peak_mb"}
+    assert ends | {*MEASURES} | {f"final_{m}" for m in MEASURES} <= set(found)
+    assert set(found["tier_counts"]) == {"model", "retry", "template", "refused"}
+    assert sum(found["tier_counts"].values()) > 0
+    assert found["final_unsupported"] == 0
+    # Slots that are not told, and what no attribute bears out.
+    assert found["ser"] >= 100 - found["coverage"] - 0.01
+
+
+def test_bulk_decoding_ends_with_every_contender(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = "--texts 2 --length 3 --repeats 1 --memory-texts 0 --only ours_greedy,limit"
+    monkeypatch.setattr("sys.argv", ["bulk_write", *args.split()])
+    assert bulk_write.main() == 0
+    found = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    assert found["ours_greedy"] > 0
+    assert found["limit"] > 0
+    for name in ("ours_beam4", "kerashub_greedy", "kerashub_beam4", "loop", "ctranslate2"):
+        assert found[name] is None
