@@ -256,12 +256,40 @@ def test_the_control_arm_gets_popularity_under_the_same_rules(ready):
     assert arms == frame.drop_duplicates("user_id")["bucket"].value_counts().to_dict()
 
 
-def test_the_report_gets_exposure_sources_and_samples(done):
+def test_the_report_gets_exposure_and_sources(done):
     note = done.notes()["recommendations"]
     assert note["shoppers"] == note["full_lists"] == 121
     assert sum(note["sources"].values()) == pytest.approx(1)
     assert sum(note["exposure_deciles"]) == pytest.approx(1)
     assert 0 < note["share_new"] < 1
     assert 0 < note["coverage"] <= 1
-    assert len(note["samples"]) == 5
     assert np.isfinite(note["mean_probability"])
+
+
+def test_the_report_gets_what_is_listed_most_and_no_shopper_s_list(done):
+    """A reason names what one shopper bought: it is told only where at least `min_group` shoppers read it."""
+    note, least = done.notes()["recommendations"], done.settings.min_group
+    frame = done.read("recommendations").to_pandas()
+    shoppers = frame.groupby("product_id")["user_id"].nunique()
+    read = frame.groupby(["product_id", "reason", "reason_zh"])["user_id"].nunique()
+    assert (read < least).any(), "the test would prove nothing: every reason is read by enough"
+    told = note["most_listed"]
+    assert [t["shoppers"] for t in told] == sorted(shoppers, reverse=True)[:10]
+    for t in told:
+        mine = frame[frame["product_id"] == t["product_id"]]
+        assert t["shoppers"] == len(mine) >= least
+        assert t["probability"] == pytest.approx(mine["probability"].mean())
+        counts = [read[t["product_id"], r["reason"], r["reason_zh"]] for r in t["reasons"]]
+        assert min(counts, default=least) >= least
+        assert counts == sorted(read[t["product_id"]], reverse=True)[: len(counts)]
+        assert [r["share"] for r in t["reasons"]] == pytest.approx([c / len(mine) for c in counts])
+    assert sum(len(t["reasons"]) for t in told) > len(told)
+    assert not [key for key in _keys(note) if "sample" in key or key in ("user_id", "shopper", "rank")]
+
+
+def _keys(note):
+    for value in note if isinstance(note, list) else note.values():
+        if isinstance(value, dict | list):
+            yield from _keys(value)
+    if isinstance(note, dict):
+        yield from note
