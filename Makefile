@@ -38,7 +38,7 @@ docker-test: setup ## Build the images, run a night in the whole stack, take it 
 
 lint: setup ## Check style, types and what is known to be unsafe
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
-	@.venv/bin/bandit -q -c pyproject.toml -r jobs models expectations dags benchmarks
+	@.venv/bin/bandit -q -c pyproject.toml -r jobs models expectations dags benchmarks scripts docker
 
 lock: setup ## Lock the environment again, after a change of pyproject.toml
 	@.tools/uv/bin/uv pip compile pyproject.toml --extra dev --generate-hashes --override overrides.txt \
