@@ -11,7 +11,7 @@ from jobs.errors import GateFailed
 from jobs.lake.registry import BY_NAME
 from jobs.night import Night, Options
 from jobs.settings import Experiment, load_settings
-from tests.jobs.toy_lake import COLD, DS, shop, stage_shop
+from tests.jobs.toy_lake import COLD, DS, put, shop, stage_shop
 
 SPLIT = Experiment(name="lists", arms={"control": 0.5, "model": 0.5})
 SETTINGS = {"top_k": 5, "similar_k": 4, "block_size": 32}
@@ -205,6 +205,20 @@ def test_a_shop_of_few_products_gives_what_it_has(ready):
     frame = night.read("recommendations").to_pandas()
     assert (frame.groupby("user_id").size() <= 3).all()  # one of the four is out of stock
     assert set(frame[frame["user_id"] == COLD]["product_id"]) == {"p0000", "p0001", "p0002"}
+
+
+def test_a_shop_with_one_shopper_gets_that_one_s_list_and_tells_of_nobody(ready):
+    night = ready(toy=shop(n_users=1))
+    put(night, "users", [{"user_id": "u0000", "ds": night.ds}], [night.ds])
+    train_recommender.run(night)
+    assert recommend.run(night)["shoppers"] == 1
+    lists = night.read("recommendations").to_pandas()
+    assert set(lists["user_id"]) == {"u0000"}
+    assert sorted(lists["rank"]) == [1, 2, 3, 4, 5]
+    # Too few to judge a model by, and for a group.
+    assert night.model_in_service("recommender")["kind"] == "popularity"
+    assert len(night.read("audiences")) == 0
+    assert night.notes()["recommendations"]["most_listed"] == []
 
 
 def test_an_older_model_serves_a_catalogue_that_has_grown(ready):
