@@ -7,7 +7,7 @@ export UV_SYSTEM_CERTS ?= true
 endif
 # A test process a core, at most 4: each may hold Spark and TensorFlow. PARALLEL= runs one after the other.
 PARALLEL ?= -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
-.PHONY: help setup nightly services services-down test test-all test-faults docker-test lint lock clean
+.PHONY: help setup nightly services services-down test test-all test-faults docker-test lint audit lock clean
 
 help: ## List what make can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 15
@@ -38,7 +38,10 @@ docker-test: setup ## Build the images, run a night in the whole stack, take it 
 
 lint: setup ## Check style, types and what is known to be unsafe
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
-	@.venv/bin/bandit -q -c pyproject.toml -r jobs models expectations dags benchmarks
+	@.venv/bin/bandit -q -c pyproject.toml -r jobs models expectations dags benchmarks scripts docker
+
+audit: setup ## Ask an advisory service, over the network, about every version that is locked
+	@$(PYTHON) -m scripts.audit
 
 lock: setup ## Lock the environment again, after a change of pyproject.toml
 	@.tools/uv/bin/uv pip compile pyproject.toml --extra dev --generate-hashes --override overrides.txt \

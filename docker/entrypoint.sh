@@ -3,6 +3,7 @@
 set -euo pipefail
 
 # NAME_FILE=/run/secrets/… becomes NAME=<what the file holds>: no secret stands in the container's definition.
+# The empty file of a secret that is not used leaves a NAME that is set already as it is.
 while IFS= read -r name; do
   file=${!name}
   case $name:$file in
@@ -11,11 +12,14 @@ while IFS= read -r name; do
         echo "entrypoint: $name: $file cannot be read; docker/prepare.sh makes the secrets" >&2
         exit 2
       fi
-      export "${name%_FILE}=$(<"$file")"
+      value=$(<"$file")
+      secret=${name%_FILE}
+      if [ -n "$value" ] || [ -z "${!secret+set}" ]; then export "$secret=$value"; fi
       unset "$name"
       ;;
   esac
 done < <(compgen -e)
+unset value
 
 # Who does not know the secret can neither join the cluster nor give it work, and nobody on the network reads along.
 if [ -n "${SPARK_SECRET:-}" ]; then

@@ -17,7 +17,7 @@ hex() { head -c "$1" /dev/urandom | od -An -v -tx1 | tr -d ' \n'; }
 secret() {
   if [ ! -e "$secrets/$1" ]; then
     printf '%s' "$2" >"$secrets/.$1.part"
-    chmod 444 "$secrets/.$1.part"
+    chmod "${3:-444}" "$secrets/.$1.part"
     mv "$secrets/.$1.part" "$secrets/$1"
   fi
 }
@@ -34,10 +34,15 @@ secret fernet_key "$(head -c 32 /dev/urandom | base64 | tr '+/' '-_')"
 secret s3_access_key "$(hex 10)"
 secret s3_secret_key "$(hex 20)"
 secret spark_secret "$(hex 32)"
+# Empty until somebody writes them: a key of shoppers' pseudonyms, and how people are told (docs/deploy.md).
+secret pseudonym_key "" 644
+secret notify_webhook "" 644
+secret smtp_connection "" 644
 
 if [ ! -e "$folder/.env" ]; then
   cat >"$folder/.env" <<ENV
-# Settings of this deployment: those of compose.yaml, and any NIGHTSHELF_* of the README.
+# Settings of this deployment: those of compose.yaml, and any NIGHTSHELF_* of the README. No secret: 'docker inspect'
+# shows what stands here. Keys, and addresses and connections that hold one, are files in the folder below.
 COMPOSE_PROJECT_NAME=nightshelf
 NIGHTSHELF_SECRETS=$secrets
 NIGHTSHELF_ENV_FILE=$folder/.env

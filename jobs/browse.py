@@ -128,9 +128,9 @@ def show_rows(
     rows = _rows(catalog, metadata, {k: v for k, v in chosen.items() if v}, limit)
     known = pseudonyms.require(settings, catalog.store) if user and rows.num_rows == 0 else None
     if known is not None:
-        # The shop's own id, where the lake knows shoppers by pseudonyms.
-        chosen["user_id"] = known.of(user)
-        rows = _rows(catalog, metadata, {k: v for k, v in chosen.items() if v}, limit)
+        # The shop's own id, where the lake knows shoppers by pseudonyms; messages name what was given.
+        hashed = chosen | {"user_id": known.of(user)}
+        rows = _rows(catalog, metadata, {k: v for k, v in hashed.items() if v}, limit)
     if rows.num_rows == 0:
         what = " and ".join(f"{k} {v}" for k, v in chosen.items() if v)
         raise BadInput(f"table '{name}' has no row for {what}")

@@ -15,13 +15,13 @@ from jobs.recommender_data import Shop
 from models.recommender.base import SOURCES
 from models.recommender.metrics import gini
 
-SAMPLES, ROWS_OF_A_SAMPLE = 5, 5
+MOST_LISTED, REASONS = 10, 3
 NEW_DAYS = 14
 
 
 def note(night: Night, shop: Shop, lists: list[str], neighbours: list[str], version: str) -> dict[str, Any]:
-    """Checks the written rows once more and notes coverage, exposure, sources and samples; returns the
-    short form.
+    """Checks the written rows once more and notes coverage, exposure, sources and what is listed most;
+    returns the short form. A note is kept: it holds no shopper's list, no group of fewer than `min_group`.
     """
     ids = shop.catalogue["product_id"].combine_chunks()
     exposure = np.zeros(len(ids), np.int64)
@@ -66,7 +66,8 @@ def note(night: Night, shop: Shop, lists: list[str], neighbours: list[str], vers
             "sources": {name: count / max(rows, 1) for name, count in sources.items()},
             "mean_probability": chance / max(rows, 1),
             "exposure_deciles": _deciles(exposure[shop.items.in_stock]),
-            "samples": _samples(night, shop, lists),
+            "least": night.settings.min_group,
+            "most_listed": _most_listed(night, shop, lists, exposure),
             "similar_rows": sum(night.store.rows(k) for k in neighbours),
         },
     )
@@ -103,26 +104,43 @@ def _deciles(exposure: Any) -> list[float]:
     return [float(p.sum() / max(exposure.sum(), 1)) for p in parts]
 
 
-def _samples(night: Night, shop: Shop, lists: list[str]) -> list[dict[str, Any]]:
-    """A few lists as a person would read them. Shoppers are numbered, never named: notes are kept."""
-    if not lists:
-        return []
-    table = night.store.read_parquet(lists[0])
-    users = table["user_id"].unique()
-    chosen = (
-        users.take(pa.array(np.unique(np.linspace(0, len(users) - 1, SAMPLES).astype(int))))
-        if len(users)
-        else users
-    )
-    samples = []
-    for number, user in enumerate(chosen.to_pylist(), start=1):
-        mine = table.filter(pc.equal(table["user_id"], user)).slice(0, ROWS_OF_A_SAMPLE)
-        at = pc.index_in(mine["product_id"], value_set=shop.catalogue["product_id"].combine_chunks())
-        titles = shop.catalogue.select(["title_en", "title_zh"]).take(at).to_pylist()
-        shown = mine.select(
-            ["rank", "product_id", "probability", "reason", "reason_zh", "source"]
-        ).to_pylist()
-        samples.append(
-            {"shopper": number, "rows": [{**row, **title} for row, title in zip(shown, titles, strict=True)]}
+def _most_listed(night: Night, shop: Shop, lists: list[str], exposure: Any) -> list[dict[str, Any]]:
+    """The products in the most lists, with the reasons that are read there most often.
+
+    exposure: shoppers per product of the catalogue. A reason names what was bought or looked at: one that
+    fewer than `min_group` shoppers read is left out, as is a product in fewer lists.
+    """
+    least = night.settings.min_group
+    top = np.argsort(-exposure, kind="stable")[:MOST_LISTED]
+    top = top[exposure[top] >= least]
+    titles = shop.catalogue.select(["product_id", "title_en", "title_zh"])
+    told: list[dict[str, Any]] = titles.take(pa.array(top)).to_pylist()
+    read, chance = _reasons(night, lists, [t["product_id"] for t in told]) if told else ({}, {})
+    for product, shoppers in zip(told, exposure[top].tolist(), strict=True):
+        product["shoppers"] = shoppers
+        product["probability"] = chance[product["product_id"]] / shoppers
+        product["reasons"] = [
+            {"reason": reason, "reason_zh": reason_zh, "share": count / shoppers}
+            for (reason, reason_zh), count in read[product["product_id"]].most_common(REASONS)
+            if count >= least
+        ]
+    return told
+
+
+def _reasons(
+    night: Night, lists: list[str], products: list[str]
+) -> tuple[dict[str, Counter[tuple[str, str]]], dict[str, float]]:
+    """Of each product: (reason, reason_zh) → shoppers who read it, and the sum of its probabilities."""
+    read: dict[str, Counter[tuple[str, str]]] = {product: Counter() for product in products}
+    chance = dict.fromkeys(products, 0.0)
+    wanted = pa.array(products, pa.string())
+    for shard in lists:
+        table = night.store.read_parquet(shard, ["product_id", "reason", "reason_zh", "probability"])
+        rows = table.filter(pc.is_in(table["product_id"], value_set=wanted))
+        groups = rows.group_by(["product_id", "reason", "reason_zh"]).aggregate(
+            [([], "count_all"), ("probability", "sum")]
         )
-    return samples
+        for row in groups.to_pylist():
+            read[row["product_id"]][row["reason"], row["reason_zh"]] += row["count_all"]
+            chance[row["product_id"]] += row["probability_sum"] or 0.0
+    return read, chance

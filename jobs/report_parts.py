@@ -205,7 +205,8 @@ def lists(note: Note | None) -> dict[str, Any] | None:
         "gini": f"{note['gini']:.2f}",
         "sources": shares,
         "exposure": plots.stacked(labels, {"% of places": percents}, (plots.BLUE,)) if deciles else None,
-        "samples": note.get("samples", []),
+        # None where the note is of an older version, which held lists of single shoppers.
+        "most_listed": note.get("most_listed"),
     }
 
 

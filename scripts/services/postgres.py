@@ -37,7 +37,7 @@ def _as_ordinary_user() -> list[str]:
     return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
 
 
-def initialise(data: Path, password: str = "", durable: bool = False) -> None:
+def initialise(data: Path, password: str = "", durable: bool = False) -> None:  # nosec B107
     """Make an empty cluster in `data`, unless there is one. Without a password it trusts every client."""
     if (data / "PG_VERSION").exists():
         return
@@ -70,7 +70,7 @@ def _check_reach(prefix: list[str], data: Path) -> None:
         )
 
 
-def server(data: Path, port: int, password: str = "", durable: bool = False) -> Server:
+def server(data: Path, port: int, password: str = "", durable: bool = False) -> Server:  # nosec B107
     """The server over `data`. `durable`: survives a loss of power; tests need not."""
     run = [program("postgres"), "-D", str(data), "-p", str(port), "-k", "", "-h", "127.0.0.1"]
     return Server(
@@ -82,7 +82,7 @@ def server(data: Path, port: int, password: str = "", durable: bool = False) -> 
     )
 
 
-def connect(port: int, password: str = "", database: str = "postgres") -> Any:
+def connect(port: int, password: str = "", database: str = "postgres") -> Any:  # nosec B107
     """A psycopg2 connection that commits each statement."""
     import psycopg2
 

@@ -19,6 +19,9 @@ DOCKERFILE = (DOCKER / "Dockerfile").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 USER = "10001:10001"
+# Empty files until somebody writes them.
+OPTIONAL = {"pseudonym_key", "notify_webhook", "smtp_connection"}
+TELLING = re.compile(r"PASSWORD|SECRET|KEY|TOKEN|CONN|CATALOG|WEBHOOK")
 
 
 def filled(text: str) -> str:
@@ -183,8 +186,48 @@ def test_a_service_gets_its_secrets_as_files_and_no_others(name: str) -> None:
     }
     assert read == set(service.get("secrets", []))
     for variable, value in service.get("environment", {}).items():
-        telling = re.search(r"PASSWORD|SECRET|KEY|TOKEN|CONN|CATALOG", variable)
-        assert not telling or variable.endswith("_FILE"), f"{variable}={value}"
+        assert not TELLING.search(variable) or variable.endswith("_FILE"), f"{variable}={value}"
+
+
+def secret_settings() -> dict[str, set[str]]:
+    """Variable → services that read it from a secret file."""
+    found: dict[str, set[str]] = {}
+    for name, service in SERVICES.items():
+        for variable in service.get("environment", {}):
+            if variable.endswith("_FILE"):
+                found.setdefault(variable.removesuffix("_FILE"), set()).add(name)
+    return found
+
+
+def test_every_secret_that_our_code_reads_has_a_file_where_it_is_read() -> None:
+    """Else its only way in is `.env`, which `docker inspect` shows of every container that reads it."""
+    from pydantic import SecretStr
+
+    from jobs.settings import Settings
+
+    fields = Settings.model_fields.items()
+    settings = {f"NIGHTSHELF_{name.upper()}" for name, field in fields if field.annotation is SecretStr}
+    assert "NIGHTSHELF_PSEUDONYM_KEY" in settings
+    files = secret_settings()
+    for variable in settings:
+        assert {"airflow-scheduler", "nightshelf"} <= files[variable], variable
+    assert files["NIGHTSHELF_PSEUDONYM_KEY"] == {"airflow-scheduler", "nightshelf"}
+    # Tasks tell of approvals, the DAG processor of failures, the triggerer of missed deadlines.
+    for variable in ("NIGHTSHELF_NOTIFY_WEBHOOK", "AIRFLOW_CONN_SMTP_DEFAULT"):
+        assert files[variable] == {f"airflow-{part}" for part in ("scheduler", "dag-processor", "triggerer")}
+
+
+def test_no_env_file_is_the_place_of_a_secret(tmp_path: Path) -> None:
+    """Not even as a line that waits to be filled in."""
+    prepared(tmp_path)
+    for name, service in SERVICES.items():
+        assert {filled(f) for f in service.get("env_file", [])} <= {".env"}, name
+    lines = (tmp_path / ".env").read_text().splitlines()
+    offered = {m.group(1) for m in (re.match(r"#? ?([A-Z0-9_]+)=", line) for line in lines) if m}
+    assert offered >= {"NIGHTSHELF_SOURCES", "NIGHTSHELF_SECRETS"}
+    # The folder of the secrets is no secret.
+    assert not {o for o in offered if TELLING.search(o)} - {"NIGHTSHELF_SECRETS"}
+    assert not offered & set(secret_settings())
 
 
 def test_prepare_makes_every_secret_and_only_those(tmp_path: Path) -> None:
@@ -192,18 +235,31 @@ def test_prepare_makes_every_secret_and_only_those(tmp_path: Path) -> None:
     assert set(made) == set(COMPOSE["secrets"])
     for name, where in COMPOSE["secrets"].items():
         assert filled(where["file"]) == f"./secrets/{name}"
-    assert all(len(value) >= 20 for value in made.values())
-    assert len(set(made.values())) == len(made)
+    random = {name: value for name, value in made.items() if name not in OPTIONAL}
+    assert all(len(value) >= 20 for value in random.values())
+    assert len(set(random.values())) == len(random)
+    assert {made[name] for name in OPTIONAL} == {""}
+
+
+def test_a_secret_that_somebody_wrote_stays(tmp_path: Path) -> None:
+    """An optional file can be written by its owner and read by a container's user."""
+    prepared(tmp_path)
+    for name in OPTIONAL:
+        path = tmp_path / "secrets" / name
+        assert path.stat().st_mode & 0o777 == 0o644
+        path.write_text(f"{name} of mine")
+    made = prepared(tmp_path)
+    assert {made[name] for name in OPTIONAL} == {f"{name} of mine" for name in OPTIONAL}
 
 
 def test_secrets_are_random_stay_and_are_closed_to_others(tmp_path: Path) -> None:
     one, other = prepared(tmp_path / "one"), prepared(tmp_path / "other")
-    assert not set(one.values()) & set(other.values())
+    assert set(one.values()) & set(other.values()) == {""}
     assert prepared(tmp_path / "one") == one
     assert (tmp_path / "one" / "secrets").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "one" / ".env").stat().st_mode & 0o777 == 0o600
     settings = (tmp_path / "one" / ".env").read_text()
-    assert not [name for name, value in one.items() if value in settings]
+    assert not [name for name, value in one.items() if value and value in settings]
 
 
 def test_git_and_the_builder_ignore_secrets() -> None:
@@ -230,6 +286,22 @@ def test_a_secret_that_is_missing_is_one_line() -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "NIGHTSHELF_CATALOG_FILE: /run/secrets/absent cannot be read" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("held", "given", "seen"),
+    [("from the file\n", {}, "from the file"), ("", {}, ""), ("", {"A_KEY": "given"}, "given"),
+     ("from the file", {"A_KEY": "given"}, "from the file")],
+)  # fmt: skip
+def test_a_secret_file_is_read_and_an_empty_one_takes_nothing_away(
+    held: str, given: dict[str, str], seen: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a_key").write_text(held)
+    # /run/secrets is a container's: the script looks for it elsewhere here.
+    script = (DOCKER / "entrypoint.sh").read_text().replace("/run/secrets/", f"{tmp_path}/")
+    words = ["bash", "-c", script, "entrypoint", "bash", "-c", 'echo "[$A_KEY]"; compgen -e A_KEY_FILE']
+    done = _run(words, A_KEY_FILE=f"{tmp_path}/a_key", **given)
+    assert (done.stdout, done.stderr) == (f"[{seen}]\n", "")
 
 
 def test_a_file_that_is_no_secret_stays_a_setting() -> None:

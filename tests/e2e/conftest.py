@@ -19,10 +19,16 @@ from jobs.settings import ROOT, Settings, Source, load_settings
 SHOP_START = date(2026, 1, 1)
 SHOP_DAYS = 24
 LAST_DAY = "2026-01-24"
+WEBHOOK_TOKEN = "planted-webhook-token-2e6f"
 PLANTED = {
     "NIGHTSHELF_S3_ACCESS_KEY": "planted-access-7d1f",
     "NIGHTSHELF_S3_SECRET_KEY": "planted-s3-secret-91c0",
+    "NIGHTSHELF_PSEUDONYM_KEY": "planted-pseudonym-key-c4a8",
+    # Nobody listens there, and a night that ends well tells nobody.
+    "NIGHTSHELF_NOTIFY_WEBHOOK": f"http://127.0.0.1:9/{WEBHOOK_TOKEN}",
 }
+# What must be found nowhere: of the webhook's address its token, which is what is secret of it.
+SECRETS = (*(v for v in PLANTED.values() if "://" not in v), WEBHOOK_TOKEN)
 
 
 def shop_settings(folder: Path, raw: Path) -> Settings:
@@ -85,7 +91,8 @@ def airflow_night(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Airfl
     """One night of the small shop, from raw files to `current.json`, run by Airflow."""
     folder = tmp_path_factory.mktemp("airflow-night")
     settings = shop_settings(folder, shop.raw)
-    # Keys of a store that this lake does not use: no log, XCom or file may hold them.
+    # Keys of a store that this lake does not use, one that it does, and a webhook's: no log, XCom or file
+    # may hold them. Its shoppers are known by pseudonyms.
     env = environment(settings, folder) | PLANTED
     done = nightly(env, "--ds", LAST_DAY, "--run-id", "first", "--json")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

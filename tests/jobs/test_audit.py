@@ -11,7 +11,7 @@ from jobs.errors import GateFailed
 from jobs.lake.registry import NIGHTLY
 from jobs.night import Options
 from tests.expectations.good_rows import DS, good
-from tests.jobs.small_lake import failed_rules, put, stage_inputs, stage_outputs
+from tests.jobs.small_lake import events, failed_rules, put, stage_inputs, stage_outputs
 
 if TYPE_CHECKING:
     from jobs.night import Night
@@ -31,6 +31,18 @@ def pass_inputs(night: Night) -> None:
 
 def audited(night: Night) -> set[str]:
     return {r.table for r in night.staging.records() if r.audited == r.metadata}
+
+
+def test_a_shop_with_one_shopper_passes_both_gates(night: Night) -> None:
+    """Its tables hold one of everything, and no audience: it is too small for a group."""
+    hers = [e | {"user_id": "u1"} for e in events(dict.fromkeys(range(10), 10))]
+    stage_inputs(night, users=[good("users")], events_clean=hers)
+    assert check_inputs.run(night)["status"] == "ok"
+    lists = [good("recommendations", rank=r, product_id=p) for r, p in enumerate(("p1", "p2"), start=1)]
+    one = {table: [good(table)] for table in ("user_features", "user_profiles")}
+    stage_outputs(night, recommendations=lists, audiences=[], **one)
+    assert audit.run(night)["status"] == "ok"
+    assert audited(night) == {t.name for t in NIGHTLY if t.job != "publish"}
 
 
 def test_a_right_night_is_audited_whole_and_its_quality_recorded(night: Night) -> None:

@@ -11,7 +11,7 @@ from jobs.errors import GateFailed
 from jobs.lake.registry import BY_NAME
 from jobs.night import Night, Options
 from jobs.settings import Experiment, load_settings
-from tests.jobs.toy_lake import COLD, DS, shop, stage_shop
+from tests.jobs.toy_lake import COLD, DS, put, shop, stage_shop
 
 SPLIT = Experiment(name="lists", arms={"control": 0.5, "model": 0.5})
 SETTINGS = {"top_k": 5, "similar_k": 4, "block_size": 32}
@@ -207,6 +207,20 @@ def test_a_shop_of_few_products_gives_what_it_has(ready):
     assert set(frame[frame["user_id"] == COLD]["product_id"]) == {"p0000", "p0001", "p0002"}
 
 
+def test_a_shop_with_one_shopper_gets_that_one_s_list_and_tells_of_nobody(ready):
+    night = ready(toy=shop(n_users=1))
+    put(night, "users", [{"user_id": "u0000", "ds": night.ds}], [night.ds])
+    train_recommender.run(night)
+    assert recommend.run(night)["shoppers"] == 1
+    lists = night.read("recommendations").to_pandas()
+    assert set(lists["user_id"]) == {"u0000"}
+    assert sorted(lists["rank"]) == [1, 2, 3, 4, 5]
+    # Too few to judge a model by, and for a group.
+    assert night.model_in_service("recommender")["kind"] == "popularity"
+    assert len(night.read("audiences")) == 0
+    assert night.notes()["recommendations"]["most_listed"] == []
+
+
 def test_an_older_model_serves_a_catalogue_that_has_grown(ready):
     night = ready()
     grown = shop(size=16)
@@ -256,12 +270,40 @@ def test_the_control_arm_gets_popularity_under_the_same_rules(ready):
     assert arms == frame.drop_duplicates("user_id")["bucket"].value_counts().to_dict()
 
 
-def test_the_report_gets_exposure_sources_and_samples(done):
+def test_the_report_gets_exposure_and_sources(done):
     note = done.notes()["recommendations"]
     assert note["shoppers"] == note["full_lists"] == 121
     assert sum(note["sources"].values()) == pytest.approx(1)
     assert sum(note["exposure_deciles"]) == pytest.approx(1)
     assert 0 < note["share_new"] < 1
     assert 0 < note["coverage"] <= 1
-    assert len(note["samples"]) == 5
     assert np.isfinite(note["mean_probability"])
+
+
+def test_the_report_gets_what_is_listed_most_and_no_shopper_s_list(done):
+    """A reason names what one shopper bought: it is told only where at least `min_group` shoppers read it."""
+    note, least = done.notes()["recommendations"], done.settings.min_group
+    frame = done.read("recommendations").to_pandas()
+    shoppers = frame.groupby("product_id")["user_id"].nunique()
+    read = frame.groupby(["product_id", "reason", "reason_zh"])["user_id"].nunique()
+    assert (read < least).any(), "the test would prove nothing: every reason is read by enough"
+    told = note["most_listed"]
+    assert [t["shoppers"] for t in told] == sorted(shoppers, reverse=True)[:10]
+    for t in told:
+        mine = frame[frame["product_id"] == t["product_id"]]
+        assert t["shoppers"] == len(mine) >= least
+        assert t["probability"] == pytest.approx(mine["probability"].mean())
+        counts = [read[t["product_id"], r["reason"], r["reason_zh"]] for r in t["reasons"]]
+        assert min(counts, default=least) >= least
+        assert counts == sorted(read[t["product_id"]], reverse=True)[: len(counts)]
+        assert [r["share"] for r in t["reasons"]] == pytest.approx([c / len(mine) for c in counts])
+    assert sum(len(t["reasons"]) for t in told) > len(told)
+    assert not [key for key in _keys(note) if "sample" in key or key in ("user_id", "shopper", "rank")]
+
+
+def _keys(note):
+    for value in note if isinstance(note, list) else note.values():
+        if isinstance(value, dict | list):
+            yield from _keys(value)
+    if isinstance(note, dict):
+        yield from note

@@ -84,16 +84,16 @@ TRENDING = {
          "score": 3.25, "recent": 47, "before": 30, "expected": 5.04},
     ],
 }  # fmt: skip
-SAMPLE = {
-    "shopper": 1,
-    "rows": [
-        {"rank": 1, "product_id": "p1", "title_en": EVIL, "title_zh": "马克杯", "reason": "You bought a mug",
-         "reason_zh": "您买过马克杯", "probability": 0.125, "source": "item_graph"},
+LISTED = {
+    "product_id": "p1", "title_en": EVIL, "title_zh": "马克杯", "shoppers": 2431, "probability": 0.125,
+    "reasons": [
+        {"reason": f"Because you bought {EVIL}", "reason_zh": "因为您买过马克杯", "share": 0.615},
+        {"reason": "Picked for your taste", "reason_zh": "根据您的喜好挑选", "share": 0.2},
     ],
 }  # fmt: skip
 LISTS = {
     "shoppers": 3000, "full_lists": 2999, "coverage": 0.88, "rows": 60000, "sources": {"item_graph": 1.0},
-    "exposure_deciles": [0.1] * 10, "samples": [SAMPLE], "gini": 0.345, "share_new": 0.043,
+    "exposure_deciles": [0.1] * 10, "most_listed": [LISTED], "least": 5, "gini": 0.345, "share_new": 0.043,
     "new_days": 14, "largest_brand": 0.217,
 }  # fmt: skip
 COPY = {
@@ -202,7 +202,8 @@ def test_a_good_night_is_told_whole(night: Night) -> None:
     for told in (
         "Published", "All tables of the night became visible at once.", "12,345", "price_finite",
         "products: 3 rows break price_present (has a price)", "docs/audit/index.html", "Events a day",
-        "8 nights on record", "v0 stays in service", "too few pairs", "2,999", "12.5%", "您买过马克杯",
+        "8 nights on record", "v0 stays in service", "too few pairs", "2,999", "12.5%", "因为您买过马克杯",
+        "2,431", "61.5%",
         "0.123", "0.110–0.130", "40.0–60.0 %", "1,200 shoppers", "fewer than 5 shoppers", "(new, heavy)",
         "4,321 clicks", "0.83 clicks a list (0.79–0.87)", "covers 40%", "spring", "+20.0%",
         "+10.0% to +30.0%",
@@ -291,6 +292,22 @@ def test_a_night_before_these_measures_is_told_as_it_was(night: Night) -> None:
     assert "No experiment is on." in text
     assert "The step features did not run." in text
     assert "KeyError" not in text
+
+
+def test_a_shopper_s_list_in_an_older_note_is_not_shown(night: Night) -> None:
+    """Notes once held a few single shoppers' lists."""
+    row = {"rank": 1, "product_id": "p1", "title_en": "Mug", "reason": "Because you bought a spoon"}
+    older = {k: v for k, v in LISTS.items() if k not in ("most_listed", "least")}
+    note_all(night, recommendations={**older, "samples": [{"shopper": 1, "rows": [row]}]})
+    text = page_of(night)
+    assert "2,999" in text
+    assert "Because you bought" not in text
+    assert "In the most lists" not in text
+
+
+def test_a_shop_too_small_to_show_what_is_listed_says_so(night: Night) -> None:
+    note_all(night, recommendations={**LISTS, "most_listed": []})
+    assert "No product stands in so many lists." in page_of(night)
 
 
 def test_what_is_not_known_is_said(night: Night) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from jobs.settings import ROOT
 
-FOLDERS = ("jobs", "models", "expectations", "dags", "benchmarks")
+FOLDERS = ("jobs", "models", "expectations", "dags", "benchmarks", "scripts", "docker")
 # Modules whose loads run what they read, and names that evaluate text or read objects.
 UNSAFE_MODULES = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "jsonpickle"}
 UNSAFE_BUILTINS = {"eval", "exec", "__import__", "compile"}
@@ -62,6 +64,15 @@ def test_no_source_loads_what_could_run() -> None:
     assert len(files) > 150
     found = {str(f.relative_to(ROOT)): list(unsafe(ast.parse(f.read_text()))) for f in files}
     assert {f: names for f, names in found.items() if names} == {}
+
+
+def test_every_folder_with_code_is_looked_at_here_and_by_bandit() -> None:
+    """Tests alone may do what they like."""
+    listed = ["git", "-C", str(ROOT), "ls-files", "*.py"]
+    found = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert {Path(name).parts[0] for name in found} - {"tests"} == set(FOLDERS)
+    (given,) = re.findall(r"bin/bandit .* -r (.+)", (ROOT / "Makefile").read_text())
+    assert set(given.split()) == set(FOLDERS)
 
 
 @pytest.mark.parametrize(

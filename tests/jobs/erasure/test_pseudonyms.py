@@ -126,6 +126,8 @@ def test_people_look_up_by_either(keyed: Shop, capsys: pytest.CaptureFixture[str
         show_rows(keyed.settings, "users", who, "", None, 10, True)
         (row,) = json.loads(capsys.readouterr().out)
         assert row["city"] == "Rome"
+    with pytest.raises(BadInput, match="has no row for user_id nobody"):
+        show_rows(keyed.settings, "users", "nobody", "", None, 10, True)
 
 
 def other(settings: Settings, key: str) -> Settings:
