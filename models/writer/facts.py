@@ -34,6 +34,7 @@ _SEPARATOR = "\x1f"
 # Characters of two units that could be a negation.
 MAX_NEGATION = 24
 _BITS = {"0", "1"}
+_SHARED = "\n"  # no brand's name
 # "Is it waterproof?" and 是否防水 name the property behind them.
 _ASKING = (("是", "否"), ("有", "无"), ("能", "否"), ("可", "否"), ("is", "it"), ("is",), ("are",), ("has",))
 
@@ -215,7 +216,7 @@ class Lexicon:
     """The shop's known attribute values and brands: what a text may only say of a product that has it.
 
     `values`: the names of attributes that are answered by yes or no are among them. `common`: one-word brands
-    that products of other brands have in their titles and values, and which therefore are words as well.
+    that stand in values of two other brands, and which therefore are words as well.
     """
 
     def __init__(
@@ -236,18 +237,21 @@ class Lexicon:
     def build(products: Iterable[Facts]) -> Lexicon:
         """Values and yes-or-no names that at least `MIN_VALUE_PRODUCTS` products have, and all brands."""
         counts: Counter[tuple[str, ...]] = Counter()
+        owners: dict[tuple[str, ...], str] = {}
         names = _Names()
-        words = _Words()
         brands: set[str] = set()
         for facts in products:
-            counts.update({units(p) for _, v in facts.attributes for p in parts(v)})
+            values = {units(p) for _, v in facts.attributes for p in parts(v)}
+            counts.update(values)
+            for value in values:
+                if owners.setdefault(value, facts.brand) != facts.brand:
+                    owners[value] = _SHARED
             names.add(facts)
-            words.add(facts)
             if facts.brand:
                 brands.add(facts.brand)
         known = {v for v, n in counts.items() if n >= MIN_VALUE_PRODUCTS and _telling(v)}
         known |= {phrase for phrase in map(named, names.answered()) if _telling(phrase)}
-        return Lexicon(known, brands, words.common & {u for b in brands for u in units(b)})
+        return Lexicon(known, brands, _shared_words(owners) & {u for b in brands for u in units(b)})
 
     def brands_in(self, text: tuple[str, ...]) -> list[tuple[str, ...]]:
         """Brands that the units mention."""
@@ -278,32 +282,32 @@ class _Names:
     def __init__(self) -> None:
         self._answers: Counter[str] = Counter()
         self._bits: dict[str, set[str]] = {}
+        self._others: set[str] = set()
 
     def add(self, facts: Facts) -> None:
         for name, value in facts.attributes:
             if is_answer(value):
                 self._answers[name] += 1
-            # A third value says that the name is no such property, whatever it is.
-            elif len(seen := self._bits.setdefault(name, set())) <= len(_BITS):
-                seen.add(value)
+            # Another value says that the name is no such property, whatever it is.
+            elif value in _BITS:
+                self._bits.setdefault(name, set()).add(value)
+            else:
+                self._others.add(name)
 
     def answered(self) -> Iterator[str]:
         yield from (name for name, n in self._answers.items() if n >= MIN_VALUE_PRODUCTS)
-        yield from (name for name, seen in self._bits.items() if seen == _BITS)
+        yield from (n for n, seen in self._bits.items() if seen == _BITS and n not in self._others)
 
 
-class _Words:
-    """The words that products of at least two brands have, beside the words of their own brand."""
-
-    def __init__(self) -> None:
-        self.common: set[str] = set()
-        self._brand_of: dict[str, str] = {}
-
-    def add(self, facts: Facts) -> None:
-        strings = (facts.title, *(p for _, v in facts.attributes for p in parts(v)))
-        for word in {u for s in strings for u in units(s)}.difference(units(facts.brand)):
-            if self._brand_of.setdefault(word, facts.brand) != facts.brand:
-                self.common.add(word)
+def _shared_words(owners: Mapping[tuple[str, ...], str]) -> set[str]:
+    """The words that values of two brands have, beside the words of their own brand."""
+    first: dict[str, str] = {}
+    found: set[str] = set()
+    for value, brand in owners.items():
+        for word in set(value).difference(units(brand)):
+            if brand == _SHARED or first.setdefault(word, brand) != brand:
+                found.add(word)
+    return found
 
 
 def named(name: str) -> tuple[str, ...]:
