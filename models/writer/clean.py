@@ -14,20 +14,25 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from models.writer.facts import Facts
+from models.writer.quantities import UNNAMED_UNIT, first_quantity
 from models.writer.text import is_han, sentences, takes_an, units
 from models.writer.verify import Brief, Verifier, covers
 
 # Sentences beyond this are left out: they are not shop copy, and would set the length of every batch.
 MAX_TEXT_CHARS = {"en": 600, "zh": 300}
+# To be raised where a placeholder comes to stand for another form: a model of the old ones is not used.
+FORMS = 2
 PLACEHOLDER = re.compile(r"⟦[^⟦⟧]*⟧")
 _ARTICLE = re.compile(r"\b([Aa])n?(?= (⟦[^⟦⟧]*⟧))")
 # In a title: a code that begins with a letter, one that begins with a digit, a number: "D08050P", "9089NA",
-# "1-1/4".
-_TITLE_NUMBER = re.compile(r"(?<![\w.])(?:[A-Za-z]+-?\d[\w-]*|\d+[A-Z]\w*|\d+(?:[-.,/]\d+)*)")
+# "1-1/4"; the 50 of "50pcs" is a number, while "4x4" is a code.
+_TITLE_NUMBER = re.compile(
+    r"(?<![\w.])(?:[A-Za-z]+-?\d[\w-]*|\d+[A-Z]\w*"
+    rf"|\.?\d++(?:[-.,/]\d++)*+(?: \d+/\d+| ?[\u00bc-\u00be\u2150-\u215e])?(?:(?!{UNNAMED_UNIT})[a-z]\w*)?)"
+)
 MAX_TITLE_NUMBERS = 9
 # "Price: Rs. 1,299" stands between two sentences, and is none.
 _PRICE = re.compile(r"[\s,]*\bprice\s*:\s*[^\s\d]{0,4}\s?\d[\d,.]*(?:\s(?=[A-Z])|$)", re.IGNORECASE)
-_FIRST_NUMBER = re.compile(r"\d[\d.,]*(?:\s?[a-zA-Z%°\u4e00-\u9fff]{1,3})?")
 
 
 @dataclass(frozen=True)
@@ -124,9 +129,9 @@ def slot_values(brief: Brief) -> list[tuple[str, str]]:
         lowered = _small(value)
         if lowered != value:
             found.setdefault(lowered, f"⟦{small}⟧")
-        number = _FIRST_NUMBER.search(value)
-        if slot.startswith("v:") and number and number[0] != value:
-            found.setdefault(number[0].strip(), f"⟦n:{slot[2:]}⟧")
+        number = first_quantity(value) if slot.startswith("v:") else ""
+        if number and number != value:
+            found.setdefault(number, f"⟦n:{slot[2:]}⟧")
     for form, slot in _title_numbers(shown.title).items():
         found.setdefault(form, slot)
     return sorted(((slot, form) for form, slot in found.items()), key=lambda s: (-len(s[1]), s[1]))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from models.writer.text import Number, clean_string, is_han, numbers, units
+from models.writer.answers import is_answer, is_no, negated
+from models.writer.measures import LESS_EXACT
+from models.writer.quantities import Number, numbers
+from models.writer.text import clean_string, is_han, units
 
 # Longer than any value a shop sorts by; what is longer is prose, and prose is nobody's "known value".
 MAX_VALUE_UNITS = 8
@@ -28,6 +31,12 @@ ORDINARY_HAN = frozenset(
 )
 _YES = {"en": ("Yes", "No"), "zh": ("是", "否")}
 _SEPARATOR = "\x1f"
+# Characters of two units that could be a negation.
+MAX_NEGATION = 24
+_BITS = {"0", "1"}
+_SHARED = "\n"  # no brand's name
+# "Is it waterproof?" and 是否防水 name the property behind them.
+_ASKING = (("是", "否"), ("有", "无"), ("能", "否"), ("可", "否"), ("is", "it"), ("is",), ("are",), ("has",))
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,15 @@ def parts(value: str) -> list[str]:
     return [p.strip() for p in value.split(",") if p.strip()]
 
 
+def _joined(strings: Iterable[str]) -> str:
+    """The strings' units, to be searched for a `_needle`."""
+    return "".join(f"\n{_SEPARATOR}{_SEPARATOR.join(units(s))}{_SEPARATOR}" for s in strings)
+
+
+def _needle(phrase: tuple[str, ...]) -> str:
+    return f"{_SEPARATOR}{_SEPARATOR.join(phrase)}{_SEPARATOR}"
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What a product's facts support, made once and asked often."""
@@ -103,12 +121,33 @@ class Evidence:
 
     @cached_property
     def _haystack(self) -> str:
-        lines = (_SEPARATOR.join(units(s)) for s in self.facts.strings())
-        return "".join(f"\n{_SEPARATOR}{line}{_SEPARATOR}" for line in lines)
+        return _joined(self.facts.strings())
 
     def says(self, phrase: tuple[str, ...]) -> bool:
         """Whether the units stand in this order in one of the product's strings."""
-        return f"{_SEPARATOR}{_SEPARATOR.join(phrase)}{_SEPARATOR}" in self._haystack
+        return _needle(phrase) in self._haystack
+
+    @cached_property
+    def denied(self) -> list[tuple[str, str]]:
+        """The attributes that say no: "Waterproof: No", "防水: 否", "Lid: 0"."""
+        return [(n, v) for n, v in self.facts.attributes if is_no(v)]
+
+    @cached_property
+    def _affirmed(self) -> str:
+        denied = set(self.denied)
+        told = tuple(pair for pair in self.facts.attributes if pair not in denied)
+        return _joined(replace(self.facts, attributes=told).strings()) if denied else self._haystack
+
+    def affirms(self, phrase: tuple[str, ...]) -> bool:
+        """Whether the units stand in a string that does not deny them: not in "not waterproof"."""
+        text, needle = self._affirmed, _needle(phrase)
+        at = text.find(needle)
+        while at >= 0:
+            before = text[max(0, at - MAX_NEGATION) : at].rpartition("\n")[2]
+            if not negated(tuple(before.split(_SEPARATOR))[-2:]):
+                return True
+            at = text.find(needle, at + 1)
+        return False
 
     @cached_property
     def own(self) -> list[tuple[str, ...]]:
@@ -129,32 +168,38 @@ class Evidence:
         return found
 
     @cached_property
-    def numbers(self) -> set[Number]:
-        return {n for s in self.facts.strings() for n in numbers(s)}
-
-    @cached_property
-    def _bare(self) -> dict[str, set[str]]:
-        """Number → units it has in the facts, and the words of the attribute names it stands under."""
+    def _numbers(self) -> dict[str, set[str]]:
+        """Value → its units, "" for none, also those in an attribute's name; and the words that tell what it
+        is: those behind a count, and behind 3/8" (it counts no shanks), but not those behind 10 in.
+        """
         found: dict[str, set[str]] = {}
-        for value, unit in self.numbers:
-            found.setdefault(value, set()).add(unit)
+        for number in (n for s in self.facts.strings() for n in numbers(s)):
+            known = found.setdefault(number.value, set())
+            known.add(number.unit)
+            if number.next and (not number.unit or not number.value.isdecimal()):
+                known.add(number.next)
         for name, text in self.facts.attributes:
             # "Capacity (ml): 500" supports "500 ml".
-            under = {u for _, u in numbers(" ".join(f"1 {w}" for w in units(name)))} - {""}
-            for value, unit in numbers(text):
-                if not unit:
-                    found[value] |= under
+            under = {n.unit for n in numbers(" ".join(f"1 {w}" for w in units(name)))} - {""}
+            for number in numbers(text):
+                if not number.unit:
+                    found[number.value] |= under
         return found
 
     def states(self, number: Number) -> bool:
-        """Whether the facts hold the number with this unit; without a unit, with any."""
-        value, unit = number
-        known = self._bare.get(value)
-        if unit == "code":
-            return number in self.numbers or value in self._compact or self._glued(value)
-        if known is None:
-            return False
-        return unit == "" or unit in known or (unit == "pc" and "" in known)
+        """Whether the facts hold the number with this unit.
+
+        A number without a unit is a count, or one that the facts have without a unit too: of "10 in. bucket"
+        no text says "10 drawers".
+        """
+        known = self._numbers.get(number.value, set())
+        if number.unit == "code":
+            return "code" in known or number.value in self._compact or self._glued(number.value)
+        if not number.unit:
+            return not known.isdisjoint(("", "pc", number.next))
+        return not known.isdisjoint((number.unit, *LESS_EXACT.get(number.unit, ()))) or (
+            number.unit == "pc" and "" in known
+        )
 
     def _glued(self, code: str) -> bool:
         """ "Lumo300ml": Chinese copy writes a brand and a number without a space."""
@@ -168,11 +213,21 @@ class Evidence:
 
 
 class Lexicon:
-    """The shop's known attribute values and brands: what a text may only say of a product that has it."""
+    """The shop's known attribute values and brands: what a text may only say of a product that has it.
 
-    def __init__(self, values: Iterable[tuple[str, ...]] = (), brands: Iterable[str] = ()) -> None:
+    `values`: the names of attributes that are answered by yes or no are among them. `common`: one-word brands
+    that stand in values of two other brands, and which therefore are words as well.
+    """
+
+    def __init__(
+        self,
+        values: Iterable[tuple[str, ...]] = (),
+        brands: Iterable[str] = (),
+        common: Iterable[str] = (),
+    ) -> None:
         self.values = frozenset(values)
         self.brands = {units(b): b for b in sorted(set(brands)) if units(b)}
+        self.common = frozenset(common)
         self._brands: dict[str, list[tuple[str, ...]]] = {}
         for phrase in self.brands:
             self._brands.setdefault(phrase[0], []).append(phrase)
@@ -180,28 +235,37 @@ class Lexicon:
 
     @staticmethod
     def build(products: Iterable[Facts]) -> Lexicon:
-        """Values that at least `MIN_VALUE_PRODUCTS` products have, and all brands."""
+        """Values and yes-or-no names that at least `MIN_VALUE_PRODUCTS` products have, and all brands."""
         counts: Counter[tuple[str, ...]] = Counter()
+        owners: dict[tuple[str, ...], str] = {}
+        names = _Names()
         brands: set[str] = set()
         for facts in products:
-            counts.update({units(p) for _, v in facts.attributes for p in parts(v)})
+            values = {units(p) for _, v in facts.attributes for p in parts(v)}
+            counts.update(values)
+            for value in values:
+                if owners.setdefault(value, facts.brand) != facts.brand:
+                    owners[value] = _SHARED
+            names.add(facts)
             if facts.brand:
                 brands.add(facts.brand)
-        known = (v for v, n in counts.items() if n >= MIN_VALUE_PRODUCTS and _telling(v))
-        return Lexicon(known, brands)
+        known = {v for v, n in counts.items() if n >= MIN_VALUE_PRODUCTS and _telling(v)}
+        known |= {phrase for phrase in map(named, names.answered()) if _telling(phrase)}
+        return Lexicon(known, brands, _shared_words(owners) & {u for b in brands for u in units(b)})
 
     def brands_in(self, text: tuple[str, ...]) -> list[tuple[str, ...]]:
         """Brands that the units mention."""
         places = [(i, self._brands[u]) for i, u in enumerate(text) if u in self._brands]
         return [p for i, phrases in places for p in phrases if text[i : i + len(p)] == p]
 
-    def found(self, text: tuple[str, ...]) -> list[tuple[str, ...]]:
-        """Known values that the units mention, longest first at each place."""
-        hits, at = [], 0
+    def found(self, text: tuple[str, ...]) -> list[tuple[int, int]]:
+        """Where the units mention known values, longest first at each place: first unit, and end."""
+        hits: list[tuple[int, int]] = []
+        at = 0
         while at < len(text):
             length = self._longest(text, at) if text[at] in self._firsts else 0
             if length:
-                hits.append(text[at : at + length])
+                hits.append((at, at + length))
             at += length or 1
         return hits
 
@@ -210,6 +274,47 @@ class Lexicon:
             if text[at : at + length] in self.values:
                 return length
         return 0
+
+
+class _Names:
+    """Which attributes are answered by yes or no, or by 1 and 0 and nothing else."""
+
+    def __init__(self) -> None:
+        self._answers: Counter[str] = Counter()
+        self._bits: dict[str, set[str]] = {}
+        self._others: set[str] = set()
+
+    def add(self, facts: Facts) -> None:
+        for name, value in facts.attributes:
+            if is_answer(value):
+                self._answers[name] += 1
+            # Another value says that the name is no such property, whatever it is.
+            elif value in _BITS:
+                self._bits.setdefault(name, set()).add(value)
+            else:
+                self._others.add(name)
+
+    def answered(self) -> Iterator[str]:
+        yield from (name for name, n in self._answers.items() if n >= MIN_VALUE_PRODUCTS)
+        yield from (n for n, seen in self._bits.items() if seen == _BITS and n not in self._others)
+
+
+def _shared_words(owners: Mapping[tuple[str, ...], str]) -> set[str]:
+    """The words that values of two brands have, beside the words of their own brand."""
+    first: dict[str, str] = {}
+    found: set[str] = set()
+    for value, brand in owners.items():
+        for word in set(value).difference(units(brand)):
+            if brand == _SHARED or first.setdefault(word, brand) != brand:
+                found.add(word)
+    return found
+
+
+def named(name: str) -> tuple[str, ...]:
+    """The property that an attribute's name asks for."""
+    phrase = units(name)
+    head = next((h for h in _ASKING if phrase[: len(h)] == h), ())
+    return phrase[len(head) :]
 
 
 def _telling(value: tuple[str, ...]) -> bool:

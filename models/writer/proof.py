@@ -2,50 +2,54 @@
 
 from __future__ import annotations
 
-import re
+from models.writer.answers import negated
+from models.writer.facts import Evidence, named
+from models.writer.text import CLAUSE_END, units
 
-from models.writer.facts import Evidence
-from models.writer.text import normalise, units
+Units = tuple[str, ...]
 
-_NEGATIONS = frozenset("no non not without never none 不 非 无 未 没 勿".split())  # noqa: SIM905
-# An attribute that says no: "waterproof: No", 防水: 否.
-_DENIAL = re.compile(
-    r"false|n/?a|nil|none|(?:no|not|without)\b.*|否|无|没有|不支持|不(?:是|含|具备|适用|可).*"
-)
-# Characters of the text that are read around a claim: no name with its value is longer.
+# Characters, or units, of the text that are read around a claim: no name with its value is longer.
 _REACH = 160
 
 
 def proves(evidence: Evidence, text: str, start: int, end: int) -> bool:
-    """Whether the facts bear out `text[start:end]`, a claim in a text that `normalise` has seen.
+    """Whether the facts bear out `text[start:end]`, a claim in a text that `normalise` has seen."""
+    around = text[max(0, start - _REACH) : start]
+    near = units(CLAUSE_END.split(around)[-1])
+    return _borne(evidence, near, units(around), units(text[start:end]), units(text[start : start + _REACH]))
+
+
+def bears_out(evidence: Evidence, text: tuple[str, ...], clause: int, start: int, end: int) -> bool:
+    """Whether the facts bear out `text[start:end]`, a claim in a text's units; its clause begins at `clause`.
 
     "waterproof: No" and "not waterproof" do not bear out "waterproof", but they do bear out themselves.
     """
-    claim = units(text[start:end])
-    before = units(text[max(0, start - _REACH) : start])
-    if _negated(before):
-        return evidence.says((before[-1], *claim))
-    facts = evidence.facts
-    denied = [(n, v) for n, v in facts.attributes if _DENIAL.fullmatch(normalise(v))]
-    told = [s for n, v in facts.attributes if (n, v) not in denied for s in (f"{n} {v}", v)]
-    if any(_affirms(units(s), claim) for s in (facts.title, facts.brand, *facts.category, *told)):
+    claim, before = text[start:end], text[max(0, start - _REACH) : start]
+    # Whether the facts hold the words at all is soon told.
+    near = text[max(clause, start - 2) : start]
+    return evidence.says(claim) and _borne(evidence, near, before, claim, text[start : start + _REACH])
+
+
+def _borne(evidence: Evidence, near: Units, before: Units, claim: Units, behind: Units) -> bool:
+    """`near`: what stands before the claim in its clause; `before`: in the text; `behind`: the text from the
+    claim on.
+    """
+    if negated(near):
+        return evidence.says((near[-1], *claim)) or any(named(n) == claim for n, _ in evidence.denied)
+    if evidence.affirms(claim):
         return True
-    here = units(text[start : start + _REACH])
-    return any(_told(here, units(n), units(v), claim) for n, v in denied)
+    return any(_told(before, behind, units(n), units(v), claim) for n, v in evidence.denied)
 
 
-def _places(text: tuple[str, ...], claim: tuple[str, ...]) -> list[int]:
+def _told(before: Units, behind: Units, name: Units, no: Units, claim: Units) -> bool:
+    """Whether the text tells the denying attribute as it is: from the claim in its name on to the "no", or
+    from the "no" to the claim, as in "no added sugar".
+    """
+    # "-" and "✗" have no units that could be told.
+    if no and any(behind[: len(name) - i + len(no)] == (*name[i:], *no) for i in _places(name, claim)):
+        return True
+    return any(before[len(before) - i :] == no[:i] for i in _places(no, claim))
+
+
+def _places(text: Units, claim: Units) -> list[int]:
     return [i for i in range(len(text) - len(claim) + 1) if text[i : i + len(claim)] == claim]
-
-
-def _affirms(text: tuple[str, ...], claim: tuple[str, ...]) -> bool:
-    return any(not _negated(text[:i]) for i in _places(text, claim))
-
-
-def _told(here: tuple[str, ...], name: tuple[str, ...], no: tuple[str, ...], claim: tuple[str, ...]) -> bool:
-    """Whether the text goes on as the denying attribute does: the claim in its name, then the "no"."""
-    return any(here[: len(name) - i + len(no)] == (*name[i:], *no) for i in _places(name, claim))
-
-
-def _negated(before: tuple[str, ...]) -> bool:
-    return before[-1:] != () and (before[-1] in _NEGATIONS or before[-2:] == ("没", "有"))

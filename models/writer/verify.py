@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 
 from models.writer.facts import Evidence, Facts, Lexicon
 from models.writer.languages import other_than_english
-from models.writer.proof import proves
+from models.writer.proof import bears_out, proves
+from models.writer.quantities import numbers
 from models.writer.rules import Rules, load_rules
-from models.writer.text import HIDDEN, is_han, is_latin, normalise, numbers, units
+from models.writer.text import CLAUSE_END, HAN, HIDDEN, cased, is_han, is_latin, normalise, units
 
 # Characters; a listing of all that a template shows stays under the upper bound.
 LENGTH = {"en": (10, 1200), "zh": (4, 800)}
@@ -35,7 +37,9 @@ REPEAT = {"en": 4, "zh": 6}
 # What a thing is stands before what it is made for, comes with, or comes in.
 _HEAD_END = re.compile(r"[,;:()\[\]]|\s[-\u2013|]\s|\s(?:with|for|w/)\s", re.IGNORECASE)
 _ZH_BREAK = re.compile(r"[\s,;:()\uff0c\uff1b\u3001/-]+")
-_CLAUSE_END = re.compile(r"[,;:!?\u3002\u3001](?!\d)|\.(?=\s|$)")
+_WORD = re.compile(rf"(?:(?![{HAN}])\w)+")
+# What stands between the end of a sentence, or a colon, and the next word.
+_BEGINS = re.compile("[.!?:\u2022\u3002\uff01\uff1f\uff1a][\"'\u201d\u2019)]*\\s*[\"'\u201c\u2018(]*$")
 _TWICE = re.compile(r"(?<![^\W_])([^\W\d_]{2,}) \1(?![^\W_])")
 _LEFTOVER = re.compile("[\u27e6\u27e7\ufffd]|<unk>|\\[unk\\]")
 # A Cyrillic letter inside a Latin word is there to get past a rule ("сures").
@@ -278,25 +282,45 @@ class Verifier:
     def numbers(self, text: str, brief: Brief) -> str:
         for number in numbers(text):
             if not brief.evidence.states(number):
-                return f"'{' '.join(number).strip()}' is in no attribute"
+                return f"'{number.value} {number.unit or number.next}".rstrip() + "' is in no attribute"
         return ""
 
     def brands(self, text: str, brief: Brief) -> str:
         for phrase in self.lexicon.brands_in(units(text)):
             if brief.evidence.says(phrase):
                 continue
-            brand = self.lexicon.brands[phrase]
             # A one-word brand may be a common word: only its capital tells them apart.
-            if len(phrase) > 1 or is_han(phrase[0]) or brand in text or brand.upper() in text:
-                return f"'{brand}' is another brand"
+            if len(phrase) > 1 or is_han(phrase[0]) or self._is_name(phrase, text):
+                return f"'{self.lexicon.brands[phrase]}' is another brand"
         return ""
 
+    def _is_name(self, phrase: tuple[str, ...], text: str) -> bool:
+        """Whether the text has the one-word brand as it is spelt, or with a capital that is the word's own.
+
+        The capital of a word that begins a sentence is not, where the word is one of the shop's.
+        """
+        brand, common = self.lexicon.brands[phrase], phrase[0] in self.lexicon.common
+        if brand in text or brand.upper() in text:
+            return True
+        for line in map(cased, text.split("\n")):
+            for word in _WORD.finditer(line):
+                if word[0].lower() != brand.lower() or word[0].islower():
+                    continue
+                begins = not word.start() or _BEGINS.search(line[max(0, word.start() - 6) : word.start()])
+                if not (common and begins):
+                    return True
+        return False
+
     def values(self, text: str, brief: Brief) -> str:
-        clauses = (units(c) for c in _CLAUSE_END.split(normalise(text)))
-        for value in (v for clause in clauses for v in self.lexicon.found(clause)):
-            if not brief.evidence.says(value):
-                joiner = "" if is_han(value[0]) else " "
-                return f"'{joiner.join(value)}' is no value of this product"
+        clauses = [units(c) for c in CLAUSE_END.split(normalise(text))]
+        whole = tuple(chain.from_iterable(clauses))
+        at = 0
+        for clause in clauses:
+            for start, end in self.lexicon.found(clause):
+                if not bears_out(brief.evidence, whole, at, at + start, at + end):
+                    joiner = "" if is_han(clause[start]) else " "
+                    return f"'{joiner.join(clause[start:end])}' is no value of this product"
+            at += len(clause)
         return ""
 
     def language_asked(self, text: str, brief: Brief) -> str:

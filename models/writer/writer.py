@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.writer.clean import PLACEHOLDER, Pair, Plan, Source, agree, restore, slot_values, source
+from models.writer.clean import FORMS, PLACEHOLDER, Pair, Plan, Source, agree, restore, slot_values, source
 from models.writer.contexts import Contexts
 from models.writer.prototypes import Prototype, Prototypes, from_json, to_json
 from models.writer.rules import LANGUAGES
@@ -55,7 +55,7 @@ class Writer:
 
     def to_files(self) -> dict[str, bytes]:
         """Everything the writer is, by file name: weights as npz, the rest as JSON."""
-        plan = json.dumps(asdict(self.plan), ensure_ascii=False, sort_keys=True).encode()
+        plan = json.dumps(asdict(self.plan) | {"forms": FORMS}, ensure_ascii=False, sort_keys=True).encode()
         contexts = json.dumps(self.contexts.grams).encode()
         tokenizer = self.tokenizer.to_json().encode()
         texts = json.dumps(to_json(self.texts), ensure_ascii=False).encode()
@@ -69,9 +69,13 @@ class Writer:
 
     @staticmethod
     def from_files(files: dict[str, bytes]) -> Writer:
+        """A writer from `to_files`; `ValueError` where it was taught other placeholders than this code's."""
         tokenizer = Tokenizer.from_json(files["tokenizer.json"].decode())
         network = {name: files[name] for name in NETWORK_FILES}
-        plan = Plan(**json.loads(files["plan.json"]))
+        told = json.loads(files["plan.json"])
+        if told.pop("forms", None) != FORMS:
+            raise ValueError("plan.json: not of this code's placeholders")
+        plan = Plan(**told)
         grams, texts = (json.loads(files[f"{name}.json"]) for name in ("contexts", "prototypes"))
         return Writer(tokenizer, plan, grams, network, from_json(texts))
 

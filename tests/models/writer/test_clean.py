@@ -156,6 +156,30 @@ def test_numbers_of_a_title_become_placeholders() -> None:
     assert dict(pair.source.pairs)["⟦name⟧"] == title
 
 
+def test_no_form_of_a_number_is_cut() -> None:
+    values = {"a": "1.5 litres", "b": "16 ounces", "c": "2-1/2-Inch pipe", "d": "16 drawers"}
+    forms = strings("en", titled("", **values))
+    assert [forms.get(f"⟦n:{name}⟧") for name in values] == [None, None, "2-1/2-Inch", "16"]
+    row = ROWS[0] | {"attributes_zh": json.dumps({"容量": "500毫升大号", "年龄": "12个月以上"})}
+    assert strings("zh", row)["⟦n:容量⟧"] == "500毫升"
+    assert strings("zh", row)["⟦n:年龄⟧"] == "12个月"
+    assert delexicalise("容量500毫升，12个月起", brief("zh", row)) == "容量⟦n:容量⟧，⟦n:年龄⟧起"
+
+
+@pytest.mark.parametrize(
+    ("title", "forms"),
+    [
+        ("4x4 post, 17x40x12", ["4x4", "17x40x12"]),
+        ("2 1/2-Inch pipe, 1½ in. and .5 in.", ["2 1/2", "1½", ".5"]),
+        ("50pcs of 10.5oz, 18V", ["50", "10.5", "18V"]),
+        ("500毫升大号", ["500"]),
+    ],
+)
+def test_a_number_of_a_title_is_whole(title: str, forms: list[str]) -> None:
+    found = strings("en", titled(title) | {"category": ""})
+    assert [form for slot, form in sorted(found.items()) if slot.startswith("⟦t:")] == forms
+
+
 def test_a_long_text_is_learnt_up_to_a_full_stop() -> None:
     marks = Marks()
     long = "A red mug by Lumo made of stoneware. " + " ".join(

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from models.writer import template
 from models.writer.facts import Lexicon, read_facts
-from models.writer.text import numbers, units
+from models.writer.quantities import numbers
+from models.writer.text import units
 from models.writer.verify import LENGTH, Verifier
 from tests.models.writer.shop import LANGUAGES, ROWS, facts, judge
 
@@ -60,9 +61,9 @@ def test_a_verified_text_or_none(row: dict[str, Any], shop: list[dict[str, Any]]
     # Values count as the shop's own from two products on: so every product stands in the lexicon twice.
     lexicon = Lexicon.build(read_facts(language, r) for r in [row, *shop, *shop])
     text = write(language, row, Verifier(language, lexicon))
-    known = {n for s in read_facts(language, row).strings() for n in numbers(s)}
-    values = {v for v, _ in known} | {"".join(units(s)) for s in read_facts(language, row).strings()}
-    assert all(v in values or unit == "code" for v, unit in numbers(text)), text
+    known = {n.value for s in read_facts(language, row).strings() for n in numbers(s)}
+    values = known | {"".join(units(s)) for s in read_facts(language, row).strings()}
+    assert all(n.value in values or n.unit == "code" for n in numbers(text)), text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -29,6 +29,12 @@ FAILS: list[tuple[str, str, str]] = [
     ("numbers", "en", "Two red stoneware mugs."),
     ("numbers", "en", "A red stoneware mug, model XR7."),
     ("numbers", "zh", "这款马克杯采用炻瓷材质，红色外观，两件装。"),
+    ("numbers", "en", "A red stoneware mug with one litre of room."),
+    ("numbers", "en", "A red stoneware mug with 350 handles."),
+    ("numbers", "en", "A red stoneware mug for fifty uses."),
+    ("numbers", "zh", "这款马克杯采用炻瓷材质，红色外观，三倍容量。"),
+    ("numbers", "zh", "这款马克杯采用炻瓷材质，红色外观，容纳一升。"),
+    ("numbers", "zh", "这款马克杯采用炻瓷材质，红色外观，百分之百。"),
     ("brands", "en", "This red stoneware mug beats a North Ridge."),
     ("brands", "zh", "这款马克杯采用炻瓷材质，红色外观，North Ridge 同款。"),
     ("values", "en", "This red stoneware mug is lined with stainless steel."),
@@ -125,6 +131,67 @@ def test_a_number_without_unit_in_the_facts_takes_it_from_the_attributes_name() 
     mine_brief = verifier.brief(facts("en", mine))
     assert verifier.verify("A red mug for 500 ml.", mine_brief).ok
     assert "numbers" in verifier.verify("A red mug for 500 g.", mine_brief).failed
+
+
+@pytest.mark.parametrize(
+    ("size", "said", "ok"),
+    [
+        ("10 in. bucket", "a 10-inch bucket", True),
+        ("10 in. bucket", "a 10-gallon bucket", False),
+        ("10 in. bucket", "a 10-drawer bucket", False),
+        ("10 in. bucket", "10 buckets", False),
+        ("10-litre", "10升", True),
+        ("2 litres", "two litres", True),
+        ("2 metres", "two litres", False),
+        ("1/2 inch, 3/4 inch", "1/4 inch", False),
+        ("1/2 inch, 3/4 inch", "0.75 inch", True),
+        ("2-1/2 inch", "1/2 inch", False),
+        ("2-1/2 inch", "2½ inches", True),
+        (".5 inch", "half an inch", True),
+        (".5 inch", "5 inch", False),
+        ('3/8" shank', "a 3/8 shank", True),
+        ("Pack of 16", "16 pens", True),
+        ("16 pieces", "a pack of 16", True),
+        ("Model 2024", "the 2024 one", True),
+        ("wash at 40 °C", "at 40 degrees", True),
+        ("wash at 40 degrees", "at 40 °F", False),
+        ("250 g/m²", "it weighs 250 g", False),
+        ("110/220 V", "110 volts", True),
+        ("110/220 V", "1/2 volt", False),
+        ("5 or 10 kg", "5 kg", True),
+        ("5-10 kg", "10 kg", True),
+    ],
+)
+def test_a_number_holds_with_what_it_measures_only(size: str, said: str, ok: bool) -> None:
+    mine = row({"attributes_en": json.dumps({"size": size})})
+    verifier = judge("en")
+    failed = verifier.verify(f"A red mug, {said}.", verifier.brief(facts("en", mine))).failed
+    assert ("numbers" not in failed) == ok, failed
+
+
+@pytest.mark.parametrize(
+    ("brand", "text", "ok"),
+    [
+        ("LEGO", "A red mug with Lego on it.", False),
+        ("LEGO", "Lego makes it.", False),
+        ("adidas", "A red mug by Adidas.", False),
+        ("adidas", "A red mug by ＡＤＩＤＡＳ.", False),
+        ("adidas", "A red mug, adidas style.", False),
+        ("LEGO", "A red mug of legos.", True),
+        # Fruit of other brands is orange too.
+        ("orange", "A red mug. Orange is for others.", True),
+        ("ORANGE", "A red mug.\nOrange is for others.", True),
+        ("ORANGE", "A red mug, as if by Orange.", False),
+        ("Orange", "A red mug that is no orange.", True),
+        ("Orange", "A red mug. Orange is for others.", False),
+    ],
+)
+def test_another_brand_is_known_in_any_spelling_with_a_capital(brand: str, text: str, ok: bool) -> None:
+    fruit = [product(i, f"Brand {i}", "orange peel/橙皮", "stoneware/炻瓷") for i in (7, 8)]
+    shop = [*ROWS, *fruit, product(9, brand, "red/红色", "stoneware/炻瓷")]
+    verifier = judge("en", shop)
+    failed = verifier.verify(text, verifier.brief(facts("en"))).failed
+    assert ("brands" not in failed) == ok, failed
 
 
 def test_what_is_not_fit_to_print_is_not_shown_but_still_supports() -> None:
