@@ -219,9 +219,9 @@ def _rewritten(desk: Desk, base: str, ranks: Mapping[Key, int], products: pa.Tab
                 task = desk.task(source, language, before.get(key, {}))
                 old = rows[(*key, DESCRIPTION)]
                 new = {**old, **{k: instead[key][k] for k in ("text", "tier", "checks")}}
-                for row, kept in [(new, False), *channel_rows(desk, task, new)]:
+                for row in [new, *channel_rows(desk, task, new)]:
                     place = (*key, row["channel"])
-                    change_note(note, rows[place], row, kept, task.others.get(row["channel"]))
+                    change_note(note, rows[place], row, task.others.get(row["channel"]))
                     rows[place] = row
     save_rows(store, target, [rows[k] for k in sorted(rows)], note)
     return target

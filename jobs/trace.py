@@ -10,7 +10,7 @@ from typing import Any
 
 from jobs import writer_files as files
 from jobs.copy_rows import serving_text
-from jobs.copy_tasks import Desk, human_hash
+from jobs.copy_tasks import Desk, is_catalogues
 from jobs.errors import BadInput
 from jobs.lake.publish import Publisher
 from jobs.lake.registry import BY_NAME
@@ -115,10 +115,10 @@ def _desk(night: Night) -> Desk:
 def _origin(desk: Desk, row: Row, facts: Facts, description: str) -> Origin:
     language, channel, text = row["language"], row["channel"], row["text"] or ""
     standing = desk.reviews.of(row["product_id"], language, channel)
-    human = {"catalogue": human_hash(language, text, channel), "edit": edit_hash(language, channel, text)}
     if row["tier"] == "human":
-        source = next((name for name, found in human.items() if found == row["content_hash"]), "edit")
-        fits = row["content_hash"] in human.values()
+        source = "catalogue" if is_catalogues(row) else "edit"
+        own = desk.catalogue_hash(facts, channel, text)
+        fits = row["content_hash"] == (own if is_catalogues(row) else edit_hash(language, channel, text))
     else:
         source = "machine"
         rejected = frozenset(standing.rejected)
