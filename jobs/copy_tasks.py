@@ -165,8 +165,9 @@ class Desk:
             earlier = None
         text = standing.human_text(own)
         if earlier is not None and earlier["tier"] == "human":
+            edited = not is_catalogues(earlier)
             # The shop's own newer text replaces its older one; what a person edited here stays.
-            if not is_catalogues(earlier) or not text or text == earlier["text"]:
+            if edited or not text or text == earlier["text"]:
                 return Ruling(KEEP, earlier["content_hash"], earlier=earlier)
         if text:
             return Ruling(HUMAN, self.catalogue_hash(facts, channel, text), text, earlier)
