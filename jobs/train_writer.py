@@ -13,9 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from jobs import writer_files as files
 from jobs import writer_preset
 from jobs.cli import main
@@ -23,12 +20,13 @@ from jobs.errors import BadInput
 from jobs.model_cards import may_go_on, read_card, write_card
 from jobs.night import Night
 from jobs.reviews import Reviews
-from jobs.writer_learnt import Learnt, still_good
+from jobs.writer_learnt import Learnt, hashes, still_good
 from models.writer.clean import Marks, Pair, Plan, make_pair, make_plan
 from models.writer.encode import make_tokenizer
 from models.writer.facts import read_facts
 from models.writer.judge import Exam, Numbers, frequency_loss, gate, measure, nearest_texts, template_texts
 from models.writer.preset import PresetWriter
+from models.writer.text import normalise
 from models.writer.tokenizer import Tokenizer
 from models.writer.verify import Brief, Verifier
 from models.writer.writer import Writer
@@ -48,30 +46,31 @@ _DESCRIBED = (*files.FACTS, "variant_of", "description_en", "description_zh")
 class Pairs:
     """Cleaned pairs with the briefs of their products, and what cleaning found.
 
-    `people`: product, language and text, where people's verdicts left another than the catalogue's, or none.
+    Lists of product, language and text: `texts`, what the pairs were made of; `people`, where verdicts
+    left another text than the catalogue's, or none; `rejected`, what is not to be learnt from.
     """
 
     train: list[tuple[Pair, Brief]] = field(default_factory=list)
     held: list[tuple[Pair, Brief]] = field(default_factory=list)
     marks: dict[str, Marks] = field(default_factory=dict)
+    texts: list[tuple[str, str, str]] = field(default_factory=list)
     people: list[tuple[str, str, str]] = field(default_factory=list)
+    rejected: list[tuple[str, str, str]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.train) + len(self.held)
 
     def digest(self) -> str:
-        return hashlib.sha256(b"\0".join(self._lines())).hexdigest()
+        found = hashlib.sha256()
+        for line in self.lines():
+            found.update(json.dumps(line).encode() + b"\0")
+        return found.hexdigest()
 
-    def hashes(self) -> npt.NDArray[np.uint64]:
-        """A hash of each pair, sorted."""
-        found = b"".join(hashlib.blake2b(line, digest_size=8).digest() for line in self._lines())
-        return np.unique(np.frombuffer(found, np.uint64))
-
-    def _lines(self) -> Iterator[bytes]:
+    def lines(self) -> Iterator[list[Any]]:
+        """All that is learnt of each pair."""
         for name, part in (("train", self.train), ("held", self.held)):
             for pair, _ in part:
-                line = [name, pair.product_id, pair.language, pair.source.pairs, pair.target, pair.text]
-                yield json.dumps(line).encode()
+                yield [name, pair.product_id, pair.language, pair.source.pairs, pair.target, pair.text]
 
 
 def run(night: Night) -> dict[str, Any]:
@@ -114,6 +113,7 @@ def load_pairs(night: Night, judges: Mapping[str, Verifier]) -> Pairs:
     """
     found = Pairs(marks={language: Marks() for language in judges})
     reviews = Reviews.as_of(night)
+    found.rejected = list(reviews.rejected(CHANNEL))
     edited = reviews.edited_products()
     total = sum(bool(r["description_en"] or r["description_zh"]) for r in files.rows(night, _DESCRIBED))
     keep = min(1.0, MAX_TEXTS / 2 / max(1, total))
@@ -132,6 +132,7 @@ def load_pairs(night: Night, judges: Mapping[str, Verifier]) -> Pairs:
                 facts = read_facts(language, row)
                 pair = make_pair(facts, text, judge, found.marks[language])
                 if pair:
+                    found.texts.append((product, language, normalise(text)))
                     part.append((pair, judge.brief(facts)))
     for part in (found.train, found.held):
         part.sort(key=lambda p: (p[0].language, p[0].product_id))
@@ -160,7 +161,9 @@ def learnt_from(night: Night, pairs: Pairs, judges: Mapping[str, Verifier]) -> L
         # Rules that leave every pair as it is ask for no training: they are no part of the digest.
         setup=_sha([*setup, {name: judge.rules.digest for name, judge in judges.items()}]),
         people=_sha(sorted(pairs.people)),
-        pairs=pairs.hashes(),
+        pairs=hashes(pairs.lines()),
+        texts=hashes(pairs.texts),
+        rejected=hashes(pairs.rejected),
     )
 
 

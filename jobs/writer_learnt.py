@@ -5,7 +5,10 @@ An accepted model writes the whole catalogue anew: one changed product is not wo
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,29 +19,33 @@ from jobs import writer_files as files
 from jobs.lake.store import Store
 from jobs.night import Night
 
-_PAIRS = "pairs.bin"
-_HASHES = np.dtype("<u8")
+_FILE = "learnt.npz"
+Hashes = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
 class Learnt:
     """What a model is learnt from, but for its start.
 
-    `pairs`: sorted 64-bit hashes, one a pair; `people`: hash of what people's verdicts took out of the texts
-    or put into them; `setup`: hash of code, rules and settings; `digest`: hash of all but the rules.
+    `digest`: hash of pairs, code and settings; `setup`: of code, settings and rules; `people`: of what
+    verdicts put into the texts or took out. `pairs`, their `texts` and the `rejected` texts: a hash of each.
     """
 
     digest: str
     setup: str
     people: str
-    pairs: npt.NDArray[np.uint64]
+    pairs: Hashes
+    texts: Hashes
+    rejected: Hashes
 
     def as_json(self) -> dict[str, str]:
-        """What `models.trained_on` says of it; the pairs' hashes are a file of the model."""
+        """What `models.trained_on` says of it; the hashes are a file of the model."""
         return {"learnt_from": self.digest, "setup": self.setup, "people": self.people}
 
     def save(self, store: Store, version: str) -> None:
-        store.write(f"{files.location(version)}/{_PAIRS}", self.pairs.astype(_HASHES).tobytes())
+        data = io.BytesIO()
+        np.savez(data, pairs=self.pairs, texts=self.texts)
+        store.write(f"{files.location(version)}/{_FILE}", data.getvalue())
 
 
 def still_good(night: Night, model: dict[str, Any] | None, learnt: Learnt) -> str:
@@ -51,27 +58,34 @@ def still_good(night: Night, model: dict[str, Any] | None, learnt: Learnt) -> st
     known = json.loads(model["trained_on"] or "{}")
     if known.get("learnt_from") == learnt.digest:
         return "the training pairs are those of the model in service"
-    before = _pairs(night.store, model["location"])
+    before = _read(night.store, model["location"])
     if before is None or (known.get("setup"), known.get("people")) != (learnt.setup, learnt.people):
         return ""
-    share, most = changed(before, learnt.pairs), night.settings.writer_retrain_share
-    if share > most:
+    share, most = changed(before["pairs"], learnt.pairs), night.settings.writer_retrain_share
+    if share > most or len(np.intersect1d(before["texts"], learnt.rejected)):
         return ""
     return (
         f"{share:.2%} of the training pairs changed since {model['version']} was trained, not over {most:.2%}"
     )
 
 
-def changed(before: npt.NDArray[np.uint64], now: npt.NDArray[np.uint64]) -> float:
+def hashes(lines: Iterable[Any]) -> Hashes:
+    """64-bit hashes of what JSON can say, sorted, each once."""
+    found = b"".join(hashlib.blake2b(json.dumps(line).encode(), digest_size=8).digest() for line in lines)
+    return np.unique(np.frombuffer(found, "<u8").astype(np.uint64))
+
+
+def changed(before: Hashes, now: Hashes) -> float:
     """The share of pairs that came or went, whichever is more; one with another text does both."""
     came = np.setdiff1d(now, before, assume_unique=True)
     went = np.setdiff1d(before, now, assume_unique=True)
     return max(len(came), len(went)) / max(len(before), len(now), 1)
 
 
-def _pairs(store: Store, location: str) -> npt.NDArray[np.uint64] | None:
+def _read(store: Store, location: str) -> Mapping[str, Hashes] | None:
     """None for a model from before its pairs were kept."""
     try:
-        return np.frombuffer(store.read(f"{location}/{_PAIRS}"), _HASHES).astype(np.uint64)
+        with np.load(io.BytesIO(store.read(f"{location}/{_FILE}")), allow_pickle=False) as found:
+            return {name: found[name] for name in ("pairs", "texts")}
     except FileNotFoundError:
         return None

@@ -63,7 +63,7 @@ def test_its_files_are_whole_and_hold_no_pickle(trained):
     night = new_night(lake, DAY, "reader")
     row = night.model_in_service("writer")
     names = [k.rsplit("/", 1)[-1] for k in night.store.list(row["location"])]
-    assert names == sorted([*files.FILES, "card.json", "pairs.bin"])
+    assert names == sorted([*files.FILES, "card.json", "learnt.npz"])
     with np.load(night.store.uri(f"{row['location']}/weights.npz"), allow_pickle=False) as weights:
         assert all(weights[n].dtype == np.float32 for n in weights.files)
     assert files.load(night.store, row["location"]) is not None

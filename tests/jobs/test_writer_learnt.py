@@ -91,6 +91,16 @@ def test_one_erased_edit_that_was_learnt_asks_for_a_model(lake):
     assert not why(lake, model)
 
 
+def test_rejecting_a_learnt_text_that_the_shop_took_back_asks_for_a_model(lake):
+    model = model_of(lake)
+    rows = shop(NEXT)
+    text, rows[1]["description_en"] = rows[1]["description_en"], None
+    night, found = learnt(lake, NEXT, rows)
+    assert still_good(night, model, found)
+    add(night.store, [Decision(PRODUCT, "en", "description", "reject", DAY, text)])
+    assert not why(lake, model, rows)
+
+
 def test_a_verdict_on_what_a_machine_wrote_asks_for_none(lake):
     model = model_of(lake)
     night, _ = learnt(lake, DAY)
@@ -118,5 +128,5 @@ def test_a_model_from_before_its_pairs_were_kept_is_trained_anew_after_any_chang
     model = model_of(lake)
     night, found = learnt(lake, NEXT, repainted(shop(NEXT), 1))
     assert still_good(night, model, found)
-    night.store.delete([f"{files.location('v1')}/pairs.bin"])
+    night.store.delete([f"{files.location('v1')}/learnt.npz"])
     assert not still_good(night, model, found)
