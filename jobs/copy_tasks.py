@@ -11,9 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
+from jobs.copy_reading import ByProduct
 from jobs.night import Night
 from jobs.reviews import Reviews, Standing, edit_hash
 from jobs.writer_files import AnyWriter
@@ -70,15 +68,15 @@ class Task:
 
 @dataclass
 class Desk:
-    """What all blocks share: channels, judges, the model in service, yesterday's rows by product, people's
-    decisions, what may still be written."""
+    """What all blocks share: channels, judges, the model in service, yesterday's rows (None: there are none),
+    people's decisions, what may still be written."""
 
     night: Night
     channels: Sequence[str]
     judges: Mapping[str, Verifier]
     version: str | None
     writer: AnyWriter | None
-    earlier: pa.Table
+    earlier: ByProduct | None
     reviews: Reviews
     code: str
     budget: int | None
@@ -192,14 +190,10 @@ class Desk:
 
     def before(self, rows: Sequence[Row]) -> dict[tuple[str, str], dict[str, Row]]:
         """(product, language) → channel → yesterday's row."""
-        if not rows or not self.earlier.num_rows:
+        if not rows or self.earlier is None:
             return {}
-        ids = self.earlier["product_id"]
-        # The table lies in the order of its ids.
-        first = pc.sum(pc.less(ids, rows[0]["product_id"])).as_py()
-        last = pc.sum(pc.less_equal(ids, rows[-1]["product_id"])).as_py()
         found: dict[tuple[str, str], dict[str, Row]] = {}
-        for row in self.earlier.slice(first, last - first).to_pylist():
+        for row in self.earlier.between(rows[0]["product_id"], rows[-1]["product_id"]):
             found.setdefault((row["product_id"], row["language"]), {})[row["channel"]] = row
         return found
 

@@ -13,7 +13,6 @@ from jobs.copy_rows import serving_text
 from jobs.copy_tasks import Desk, is_catalogues
 from jobs.errors import BadInput
 from jobs.lake.publish import Publisher
-from jobs.lake.registry import BY_NAME
 from jobs.night import Night
 from jobs.published import Published
 from jobs.reviews import Reviews, edit_hash, history, pinned
@@ -105,7 +104,7 @@ def _desk(night: Night) -> Desk:
         judges=files.verifiers(night),
         version=None,
         writer=None,
-        earlier=BY_NAME[TABLE].schema.empty_table(),
+        earlier=None,
         reviews=Reviews.as_of(night),
         code=files.code_hash(),
         budget=None,
