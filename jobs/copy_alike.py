@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.copy_reading import ByProduct
 from jobs.copy_rows import change_note, channel_rows
 from jobs.copy_tasks import Desk, Row
 from jobs.lake.registry import BY_NAME
@@ -79,8 +80,8 @@ def save_rows(store: Store, base: str, rows: Sequence[Row], note: Mapping[str, A
     store.write_parquet(f"{base}.parquet", pa.Table.from_pylist(rows, schema=BY_NAME[TABLE].schema))
 
 
-def limit(desk: Desk, shards: Sequence[str], products: pa.Table) -> Limited:
-    """Choose among the descriptions of all blocks; `products` as the blocks were cut from it, by id."""
+def limit(desk: Desk, shards: Sequence[str], products: ByProduct) -> Limited:
+    """Choose among the descriptions of all blocks, which are blocks of `products`."""
     store = desk.night.store
     if not shards:
         return Limited([])
@@ -93,8 +94,11 @@ def limit(desk: Desk, shards: Sequence[str], products: pa.Table) -> Limited:
     for language, category, rows in _categories(texts):
         findings[language].take(desk, category, rows, chosen)
     done = list(shards)
-    for block, ranks in chosen.items():
-        done[block] = _rewritten(desk, shards[block], ranks, products)
+    size = desk.night.settings.block_size
+    for block, ranks in sorted(chosen.items()):
+        ids = {product for product, _ in ranks}
+        sources = [row for row in products.block(block * size, size) if row["product_id"] in ids]
+        done[block] = _rewritten(desk, shards[block], ranks, sources)
     report = {name: found.report(store, shards, name) for name, found in findings.items()}
     return Limited(done, report)
 
@@ -197,8 +201,11 @@ def _read(store: Store, shards: Sequence[str], language: str, wanted: Sequence[P
     return found
 
 
-def _rewritten(desk: Desk, base: str, ranks: Mapping[Key, int], products: pa.Table) -> str:
-    """The block with other descriptions for some products, and their other channels made anew."""
+def _rewritten(desk: Desk, base: str, ranks: Mapping[Key, int], sources: Sequence[Row]) -> str:
+    """The block with other descriptions for some products, and their other channels made anew.
+
+    `sources`: the catalogue's rows of these products, by id.
+    """
     store = desk.night.store
     digest = hashlib.sha256(json.dumps(sorted((*k, r) for k, r in ranks.items())).encode()).hexdigest()
     target = f"{base}-{digest[:12]}"
@@ -210,7 +217,6 @@ def _rewritten(desk: Desk, base: str, ranks: Mapping[Key, int], products: pa.Tab
     rows = {(r["product_id"], r["language"], r["channel"]): r
             for r in store.read_parquet(f"{base}.parquet").to_pylist()}  # fmt: skip
     note = json.loads(store.read(f"{base}.json"))
-    sources = _sources(products, sorted({product for product, _ in ranks}))
     before = desk.before(sources)
     for source in sources:
         for language in desk.judges:
@@ -219,17 +225,9 @@ def _rewritten(desk: Desk, base: str, ranks: Mapping[Key, int], products: pa.Tab
                 task = desk.task(source, language, before.get(key, {}))
                 old = rows[(*key, DESCRIPTION)]
                 new = {**old, **{k: instead[key][k] for k in ("text", "tier", "checks")}}
-                for row, kept in [(new, False), *channel_rows(desk, task, new)]:
+                for row in [new, *channel_rows(desk, task, new)]:
                     place = (*key, row["channel"])
-                    change_note(note, rows[place], row, kept, task.others.get(row["channel"]))
+                    change_note(note, rows[place], row, task.others.get(row["channel"]))
                     rows[place] = row
     save_rows(store, target, [rows[k] for k in sorted(rows)], note)
     return target
-
-
-def _sources(products: pa.Table, ids: Sequence[str]) -> list[Row]:
-    """The catalogue's rows of these products, by id."""
-    found: list[Row] = products.filter(
-        pc.is_in(products["product_id"], pa.array(ids, pa.string()))
-    ).to_pylist()
-    return found

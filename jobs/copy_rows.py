@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from jobs.copy_tasks import EDITED, HUMAN, KEEP, MODEL, NONE, TEMPLATE, Desk, Row, Task
+from jobs.copy_tasks import EDITED, HUMAN, KEEP, MODEL, NONE, TEMPLATE, Desk, Row, Ruling, Task, is_catalogues
 from jobs.writer_files import sorted_counts
 from models.writer import channels
 from models.writer.channels import CHANNELS, DESCRIPTION, TITLE, Channel
 from models.writer.drafts import Request
+from models.writer.facts import Facts
 from models.writer.forms import Lines
 from models.writer.verify import Verdict
 from models.writer.write import Copy, others, write
@@ -47,12 +48,13 @@ def write_block(desk: Desk, tasks: Sequence[Task]) -> Block:
         for task in mine:
             copy, *spare = finished.get(id(task), [None])
             description = description_row(desk, task, copy)
-            found = [(description, task.action == KEEP)] if description else []
-            found += channel_rows(desk, task, description)
             note["written_by_model"] += task.action == MODEL
-            for row, kept in found:
+            if description:
+                rows.append(description)
+                take_note(note, description, task.earlier)
+            for row in channel_rows(desk, task, description):
                 rows.append(row)
-                take_note(note, row, kept)
+                take_note(note, row, task.others.get(row["channel"]))
             if copy and description:
                 _take_refused(note, description, copy)
             if description and description["text"]:
@@ -98,7 +100,7 @@ def description_row(desk: Desk, task: Task, copy: Copy | None) -> Row | None:
         return None
     if task.action == KEEP:
         assert task.earlier is not None
-        return {**task.earlier, "ds": desk.night.ds}
+        return _kept(desk, task.facts, task.earlier)
     if copy is None:  # a person's text is published as it is; its checks tell a person where to look
         verdict = desk.verdict(task.facts, DESCRIPTION, task.text)
         return _human(desk, task, DESCRIPTION, task.content_hash, task.text, verdict)
@@ -110,6 +112,19 @@ def description_row(desk: Desk, task: Task, copy: Copy | None) -> Row | None:
         "ai_label": AI_LABEL[task.facts.language] if copy.text else None,
         "checks": _json(copy.checks()),
     }
+
+
+def _kept(desk: Desk, facts: Facts, earlier: Row) -> Row:
+    """Yesterday's row for tonight. A person's words stand, but their checks are those of tonight's facts and
+    rules: made anew, unless a catalogue text's hash says that neither changed."""
+    row = {**earlier, "ds": desk.night.ds}
+    if row["tier"] != "human":
+        return row
+    if is_catalogues(row):
+        row["content_hash"] = desk.catalogue_hash(facts, row["channel"], row["text"])
+        if row["content_hash"] == earlier["content_hash"]:
+            return row
+    return row | {"checks": _json(desk.verdict(facts, row["channel"], row["text"]).as_json())}
 
 
 def serving_text(description: Row) -> str:
@@ -145,40 +160,50 @@ class _Sheet:
         return self.description["tier"], self.description["model_version"]
 
 
-def channel_rows(desk: Desk, task: Task, description: Row | None) -> list[tuple[Row, bool]]:
-    """The product's rows of all other channels, each with whether it was carried over.
+def channel_rows(desk: Desk, task: Task, description: Row | None) -> list[Row]:
+    """The product's rows of all other channels.
 
-    A channel that is switched off keeps the rows that people edited.
+    A channel that is switched off has the rows that people edited.
     """
     sheet = _Sheet(desk, task, description)
     found = [_channel_row(sheet, channel) for channel in desk.made()]
-    for name, earlier in task.others.items():
-        if name not in desk.channels and name in CHANNELS:
-            ruling = desk.ruling(task.facts, name, "", earlier)
-            if ruling.action == KEEP and ruling.earlier is not None:
-                found.append(({**ruling.earlier, "ds": desk.night.ds}, True))
+    for name in CHANNELS:
+        if name not in desk.channels:
+            ruling = desk.ruling(task.facts, name, "", task.others.get(name))
+            row = _standing_row(desk, task, name, ruling)
+            found += [row] if row else []
     return found
 
 
-def _channel_row(sheet: _Sheet, channel: Channel) -> tuple[Row, bool]:
+def _standing_row(desk: Desk, task: Task, channel: str, ruling: Ruling) -> Row | None:
+    """The row of a text that people decided: a new edit, or what stands since yesterday."""
+    if ruling.action == EDITED:
+        verdict = desk.verdict(task.facts, channel, ruling.text)
+        return _human(desk, task, channel, ruling.content_hash, ruling.text, verdict)
+    if ruling.action == KEEP and ruling.earlier is not None:
+        return _kept(desk, task.facts, ruling.earlier)
+    return None
+
+
+def _channel_row(sheet: _Sheet, channel: Channel) -> Row:
     desk, task = sheet.desk, sheet.task
     own = task.title if channel.name == TITLE else ""
     ruling = desk.ruling(task.facts, channel.name, own, task.others.get(channel.name))
-    if ruling.action == EDITED:
-        verdict = desk.verdict(task.facts, channel.name, ruling.text)
-        return _human(desk, task, channel.name, ruling.content_hash, ruling.text, verdict), False
+    decided = _standing_row(desk, task, channel.name, ruling)
+    if decided:
+        return decided
     standing = desk.reviews.of(task.facts.product_id, task.facts.language, channel.name)
     rejected = frozenset(standing.rejected)
     wanted = desk.channel_hash(task.facts, channel, sheet.source, rejected)
     earlier = ruling.earlier
-    if earlier is not None and (ruling.action == KEEP or earlier["content_hash"] == wanted):
-        return {**earlier, "ds": desk.night.ds}, True
+    if earlier is not None and earlier["content_hash"] == wanted:
+        return _kept(desk, task.facts, earlier)
     if ruling.action == HUMAN:
         # The shop's own title serves where it keeps to the channel's form and rules.
         verdict = channels.verdict(channel.name, ruling.text, sheet.request.lines)
         if verdict.ok:
-            return _human(desk, task, channel.name, ruling.content_hash, ruling.text, verdict), False
-    return _machine_row(sheet, channel, wanted, rejected), False
+            return _human(desk, task, channel.name, ruling.content_hash, ruling.text, verdict)
+    return _machine_row(sheet, channel, wanted, rejected)
 
 
 def _machine_row(sheet: _Sheet, channel: Channel, wanted: str, rejected: frozenset[str]) -> Row:
@@ -220,20 +245,27 @@ def empty_note() -> Row:
             "samples": [], "refused": []}  # fmt: skip
 
 
-def take_note(note: Row, row: Row, kept: bool) -> None:
-    """Count the row, and keep a few for people to read."""
+def take_note(note: Row, row: Row, earlier: Row | None) -> None:
+    """Count the row, and keep a few for people to read; `earlier`: yesterday's row, if there is one."""
     kind = f"{row['tier']}.{row['language']}.{row['channel']}"
     note["tiers"][kind] += 1
-    note["carried_over"] += kept
+    note["carried_over"] += _carried_over(row, earlier)
     if sum(s["kind"] == kind for s in note["samples"]) < SAMPLES.get(row["channel"], SAMPLES_OF_OTHERS):
         told = {k: row[k] for k in ("product_id", "language", "channel", "tier", "text", "model_version")}
         note["samples"].append({"kind": kind, **told, "checks": json.loads(row["checks"])})
 
 
-def change_note(note: Row, old: Row, new: Row, kept: bool, earlier: Row | None) -> None:
-    """Put a row in the place of a counted one; `earlier`: yesterday's row, which `old` may have been."""
-    was_kept = earlier is not None and {**earlier, "ds": old["ds"]} == old
-    note["carried_over"] += kept - was_kept
+def _carried_over(row: Row, earlier: Row | None) -> bool:
+    """Whether a row is yesterday's: a machine's with its hash, a person's with the same words and checks."""
+    if earlier is None:
+        return False
+    beside = ("ds", "content_hash") if row["tier"] == "human" else ("ds",)
+    return {**earlier, **{name: row[name] for name in beside}} == row
+
+
+def change_note(note: Row, old: Row, new: Row, earlier: Row | None) -> None:
+    """Put a row in the place of a counted one; `earlier`: yesterday's row, which either may be."""
+    note["carried_over"] += _carried_over(new, earlier) - _carried_over(old, earlier)
     kinds = [f"{row['tier']}.{row['language']}.{row['channel']}" for row in (old, new)]
     note["tiers"][kinds[0]] -= 1
     note["tiers"][kinds[1]] = note["tiers"].get(kinds[1], 0) + 1

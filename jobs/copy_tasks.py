@@ -11,14 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
+from jobs.copy_reading import ByProduct
 from jobs.night import Night
 from jobs.reviews import Reviews, Standing, edit_hash
 from jobs.writer_files import AnyWriter
 from models.writer import channels
-from models.writer.channels import CHANNELS, DESCRIPTION, Channel
+from models.writer.channels import ALL, CHANNELS, DESCRIPTION, Channel
 from models.writer.facts import Facts, read_facts
 from models.writer.forms import Lines
 from models.writer.phrases import load_phrases
@@ -27,6 +25,8 @@ from models.writer.verify import Verdict, Verifier
 
 # HUMAN: the catalogue's words; EDITED: a person's, made here; NONE: no description is asked for.
 KEEP, HUMAN, EDITED, MODEL, TEMPLATE, NONE = "keep", "human", "edited", "model", "template", "none"
+# So many digits of the hash of a catalogue's text say whose words they are, the rest what its checks are of.
+_WORDS = 32
 
 Row = dict[str, Any]
 
@@ -68,15 +68,15 @@ class Task:
 
 @dataclass
 class Desk:
-    """What all blocks share: channels, judges, the model in service, yesterday's rows by product, people's
-    decisions, what may still be written."""
+    """What all blocks share: channels, judges, the model in service, yesterday's rows (None: there are none),
+    people's decisions, what may still be written."""
 
     night: Night
     channels: Sequence[str]
     judges: Mapping[str, Verifier]
     version: str | None
     writer: AnyWriter | None
-    earlier: pa.Table
+    earlier: ByProduct | None
     reviews: Reviews
     code: str
     budget: int | None
@@ -98,6 +98,12 @@ class Desk:
         phrases = load_phrases(facts.language).digest
         source = source if channel.leans_on_description else ""
         return self._hash(facts, channel.name, sha([source, phrases]), rejected)
+
+    def catalogue_hash(self, facts: Facts, channel: str, text: str) -> str:
+        """Of a text that came with the shop's catalogue: its words, and the facts, rules and code that its
+        checks are of."""
+        checked_by = self._hash(facts, channel, "", frozenset())
+        return _words_hash(facts.language, channel, text)[:_WORDS] + checked_by[_WORDS:]
 
     def _hash(self, facts: Facts, channel: str, made_of: str, rejected: frozenset[str]) -> str:
         rules = self.judges[facts.language].rules.digest
@@ -148,27 +154,22 @@ class Desk:
         """What people decide about a text. `own`: the catalogue's; a row comes back where it may be kept."""
         language = facts.language
         standing = self.reviews.of(facts.product_id, language, channel)
-        if standing.edit:
-            return self._edited(facts, channel, standing.edit, earlier)
+        if standing.edit:  # a person's words stand whatever the catalogue says
+            wanted = edit_hash(language, channel, standing.edit)
+            if earlier is None or earlier["content_hash"] != wanted:
+                return Ruling(EDITED, wanted, standing.edit)
+            return Ruling(KEEP, wanted, earlier=earlier)
         if earlier is not None and standing.forbids(earlier):
             earlier = None
         text = standing.human_text(own)
         if earlier is not None and earlier["tier"] == "human":
-            edited = earlier["content_hash"] != human_hash(language, earlier["text"], channel)
+            edited = not is_catalogues(earlier)
             # The shop's own newer text replaces its older one; what a person edited here stays.
             if edited or not text or text == earlier["text"]:
                 return Ruling(KEEP, earlier["content_hash"], earlier=earlier)
         if text:
-            return Ruling(HUMAN, human_hash(language, text, channel), text, earlier)
+            return Ruling(HUMAN, self.catalogue_hash(facts, channel, text), text, earlier)
         return Ruling(earlier=earlier)
-
-    def _edited(self, facts: Facts, channel: str, text: str, earlier: Row | None) -> Ruling:
-        """A person's words stand whatever the catalogue says; their checks are those of tonight's facts."""
-        wanted = edit_hash(facts.language, channel, text)
-        if earlier is None or earlier["content_hash"] != wanted:
-            return Ruling(EDITED, wanted, text)
-        checks = _json(self.verdict(facts, channel, text).as_json())
-        return Ruling(KEEP, wanted, earlier={**earlier, "checks": checks})
 
     def verdict(self, facts: Facts, channel: str, text: str) -> Verdict:
         """A channel's checks on a text that a person wrote."""
@@ -189,14 +190,10 @@ class Desk:
 
     def before(self, rows: Sequence[Row]) -> dict[tuple[str, str], dict[str, Row]]:
         """(product, language) → channel → yesterday's row."""
-        if not rows or not self.earlier.num_rows:
+        if not rows or self.earlier is None:
             return {}
-        ids = self.earlier["product_id"]
-        # The table lies in the order of its ids.
-        first = pc.sum(pc.less(ids, rows[0]["product_id"])).as_py()
-        last = pc.sum(pc.less_equal(ids, rows[-1]["product_id"])).as_py()
         found: dict[tuple[str, str], dict[str, Row]] = {}
-        for row in self.earlier.slice(first, last - first).to_pylist():
+        for row in self.earlier.between(rows[0]["product_id"], rows[-1]["product_id"]):
             found.setdefault((row["product_id"], row["language"]), {})[row["channel"]] = row
         return found
 
@@ -218,9 +215,9 @@ class Desk:
         return sha([night, languages, [t.fingerprint() for t in tasks], people])
 
     def _said_by_people(self, task: Task) -> list[Any]:
-        """What people said about the product's channels tonight."""
+        """What people said about the product's channels; an edit stands also where one is switched off."""
         key = task.facts.product_id, task.facts.language
-        found = [(c, self.reviews.of(*key, c)) for c in self.channels]
+        found = [(c, self.reviews.of(*key, c)) for c in ALL]
         return [[c, s.edit, sorted(s.rejected), s.withdrawn] for c, s in found if s != Standing()]
 
 
@@ -233,6 +230,11 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
 
 
-def human_hash(language: str, text: str, channel: str = DESCRIPTION) -> str:
-    """Of a text that came with the shop's catalogue; an edited row carries another."""
+def is_catalogues(row: Row) -> bool:
+    """Whether a row of tier `human` holds the shop's own text; one that a person edited has another hash."""
+    words = _words_hash(row["language"], row["channel"], row["text"])
+    return bool(row["content_hash"][:_WORDS] == words[:_WORDS])
+
+
+def _words_hash(language: str, channel: str, text: str) -> str:
     return sha(["catalogue", language, channel, text])

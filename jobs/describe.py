@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-import pyarrow as pa
-
 from jobs import writer_files as files
 from jobs.cli import main
 from jobs.copy_alike import limit, save_rows, save_texts
+from jobs.copy_reading import ByProduct
 from jobs.copy_rows import add_notes, write_block
 from jobs.copy_tasks import Desk, Task
 from jobs.failpoints import failpoint
@@ -56,13 +55,13 @@ def run(night: Night) -> dict[str, Any]:
     return {k: note[k] for k in told}
 
 
-def _write(desk: Desk, rows: pa.Table) -> list[str]:
+def _write(desk: Desk, rows: ByProduct) -> list[str]:
     """Writes all blocks, here or in Spark's executors; returns their files' keys, but for the endings."""
     night, size, blocks = desk.night, desk.night.settings.block_size, []
     in_spark = night.settings.writing == "spark"
-    starts = range(0, rows.num_rows, size)
+    starts = range(0, len(rows.ids), size)
     for number, start in enumerate(night.track(starts, "writing copy", len(starts))):
-        budget, tasks = desk.budget, desk.tasks(rows.slice(start, size).to_pylist())
+        budget, tasks = desk.budget, desk.tasks(rows.block(start, size))
         blocks.append(Block(number, start, budget, block_base(desk, number, tasks)))
         if not in_spark:
             write_shard(desk, blocks[-1].base, tasks)
@@ -73,9 +72,9 @@ def _write(desk: Desk, rows: pa.Table) -> list[str]:
     return [block.base for block in blocks]
 
 
-def products(night: Night) -> pa.Table:
+def products(night: Night) -> ByProduct:
     """The date's products in the order of their ids, which is that of the blocks."""
-    return night.read("products", columns=list(INPUT)).sort_by("product_id")
+    return ByProduct(night, "products", night.ds, INPUT)
 
 
 def open_desk(night: Night) -> Desk:
@@ -95,12 +94,10 @@ def open_desk(night: Night) -> Desk:
     )
 
 
-def _newest_earlier(night: Night) -> pa.Table:
-    """The rows of the newest published day before the date, by product; none on the first night."""
+def _newest_earlier(night: Night) -> ByProduct | None:
+    """The rows of the newest published day before the date; None on the first night."""
     days: list[date] = [d for d in night.partitions(TABLE) if d < night.ds]
-    if not days:
-        return BY_NAME[TABLE].schema.empty_table()
-    return night.read(TABLE, start=days[-1], end=days[-1]).sort_by("product_id")
+    return ByProduct(night, TABLE, days[-1]) if days else None
 
 
 def block_base(desk: Desk, number: int, tasks: Sequence[Task]) -> str:

@@ -175,6 +175,12 @@ class Night:
         if self.files(table, start, end):
             yield from self._dataset(table, start, end).to_batches(columns=columns)
 
+    def row_groups(self, table: str, day: date) -> Iterator[pads.ParquetFileFragment]:
+        """The row groups of a day's files, in the order of the files; only footers are read."""
+        if self.files(table, day, day):
+            for file in self._dataset(table, day, day).get_fragments():
+                yield from file.split_by_row_group()
+
     # -- staging ------------------------------------------------------------
 
     def new_data_dir(self, table: str) -> str:

@@ -123,6 +123,12 @@ class Reviews:
     def of(self, product_id: str, language: str, channel: str) -> Standing:
         return self._standings.get((product_id, language, channel), _NOTHING)
 
+    def rejected(self, channel: str) -> Iterator[tuple[str, str, str]]:
+        """Product, language and text, in `normalise`'s form, of what people rejected in a channel."""
+        for (product, language, found), standing in self._standings.items():
+            if found == channel:
+                yield from ((product, language, text) for text in standing.rejected)
+
     def edited_products(self) -> set[str]:
         return {key[0] for key, standing in self._standings.items() if standing.edit}
 

@@ -145,6 +145,12 @@ class Settings(BaseSettings):
     )
     writer_steps: int = Field(default=400, ge=1, description="training steps of the writer, per night")
     writer_batch: int = Field(default=64, ge=1)
+    writer_retrain_share: float = Field(
+        default=0.02,
+        ge=0,
+        le=1,
+        description="a new writer is trained when more of its texts changed than that",
+    )
     review_limit: int = Field(default=200, ge=0, description="texts a night that people are asked to look at")
     review_share: float = Field(
         default=0.01, ge=0, le=1, description="share of all texts that is drawn for a look by chance"

@@ -113,7 +113,7 @@ class Executor:
         from jobs import describe
 
         self.desk.budget = block.budget
-        tasks = self.desk.tasks(self.products.slice(block.start, self.size).to_pylist())
+        tasks = self.desk.tasks(self.products.block(block.start, self.size))
         found = describe.block_base(self.desk, block.number, tasks)
         if found != block.base:
             raise RuntimeError(f"an executor would write {found} where the driver wants {block.base}")

@@ -10,10 +10,9 @@ from typing import Any
 
 from jobs import writer_files as files
 from jobs.copy_rows import serving_text
-from jobs.copy_tasks import Desk, human_hash
+from jobs.copy_tasks import Desk, is_catalogues
 from jobs.errors import BadInput
 from jobs.lake.publish import Publisher
-from jobs.lake.registry import BY_NAME
 from jobs.night import Night
 from jobs.published import Published
 from jobs.reviews import Reviews, edit_hash, history, pinned
@@ -105,7 +104,7 @@ def _desk(night: Night) -> Desk:
         judges=files.verifiers(night),
         version=None,
         writer=None,
-        earlier=BY_NAME[TABLE].schema.empty_table(),
+        earlier=None,
         reviews=Reviews.as_of(night),
         code=files.code_hash(),
         budget=None,
@@ -115,10 +114,10 @@ def _desk(night: Night) -> Desk:
 def _origin(desk: Desk, row: Row, facts: Facts, description: str) -> Origin:
     language, channel, text = row["language"], row["channel"], row["text"] or ""
     standing = desk.reviews.of(row["product_id"], language, channel)
-    human = {"catalogue": human_hash(language, text, channel), "edit": edit_hash(language, channel, text)}
     if row["tier"] == "human":
-        source = next((name for name, found in human.items() if found == row["content_hash"]), "edit")
-        fits = row["content_hash"] in human.values()
+        source = "catalogue" if is_catalogues(row) else "edit"
+        own = desk.catalogue_hash(facts, channel, text)
+        fits = row["content_hash"] == (own if is_catalogues(row) else edit_hash(language, channel, text))
     else:
         source = "machine"
         rejected = frozenset(standing.rejected)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,11 +20,13 @@ from jobs.errors import BadInput
 from jobs.model_cards import may_go_on, read_card, write_card
 from jobs.night import Night
 from jobs.reviews import Reviews
+from jobs.writer_learnt import Learnt, hashes, still_good
 from models.writer.clean import Marks, Pair, Plan, make_pair, make_plan
 from models.writer.encode import make_tokenizer
 from models.writer.facts import read_facts
 from models.writer.judge import Exam, Numbers, frequency_loss, gate, measure, nearest_texts, template_texts
 from models.writer.preset import PresetWriter
+from models.writer.text import normalise
 from models.writer.tokenizer import Tokenizer
 from models.writer.verify import Brief, Verifier
 from models.writer.writer import Writer
@@ -42,23 +44,33 @@ _DESCRIBED = (*files.FACTS, "variant_of", "description_en", "description_zh")
 
 @dataclass
 class Pairs:
-    """Cleaned pairs with the briefs of their products, and what cleaning found."""
+    """Cleaned pairs with the briefs of their products, and what cleaning found.
+
+    Lists of product, language and text: `texts`, what the pairs were made of; `people`, where verdicts
+    left another text than the catalogue's, or none; `rejected`, what is not to be learnt from.
+    """
 
     train: list[tuple[Pair, Brief]] = field(default_factory=list)
     held: list[tuple[Pair, Brief]] = field(default_factory=list)
     marks: dict[str, Marks] = field(default_factory=dict)
+    texts: list[tuple[str, str, str]] = field(default_factory=list)
+    people: list[tuple[str, str, str]] = field(default_factory=list)
+    rejected: list[tuple[str, str, str]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.train) + len(self.held)
 
     def digest(self) -> str:
         found = hashlib.sha256()
-        for part in (self.train, self.held):
-            for pair, _ in part:
-                line = [pair.product_id, pair.language, pair.source.pairs, pair.target, pair.text]
-                found.update(json.dumps(line).encode())
-            found.update(b"\0")
+        for line in self.lines():
+            found.update(json.dumps(line).encode() + b"\0")
         return found.hexdigest()
+
+    def lines(self) -> Iterator[list[Any]]:
+        """All that is learnt of each pair."""
+        for name, part in (("train", self.train), ("held", self.held)):
+            for pair, _ in part:
+                yield [name, pair.product_id, pair.language, pair.source.pairs, pair.target, pair.text]
 
 
 def run(night: Night) -> dict[str, Any]:
@@ -71,15 +83,16 @@ def run(night: Night) -> dict[str, Any]:
     if len(pairs) < MIN_PAIRS or not pairs.held:
         why = f"{len(pairs)} usable pairs of attributes and human text, {MIN_PAIRS} are needed: too few"
         return _untrained(night, why, pairs)
-    learnt_from = _learnt_from(night, pairs)
-    if night.options.retrain == "auto" and _same(incumbent, learnt_from):
-        return _untrained(night, "the training pairs are those of the model in service", pairs)
+    learnt = learnt_from(night, pairs, judges)
+    why = still_good(night, incumbent, learnt) if night.options.retrain == "auto" else ""
+    if why:
+        return _untrained(night, why, pairs)
     start = _warm_start(night, incumbent)
-    version = _version(night, learnt_from, incumbent if start else None, base)
+    version = _version(night, learnt.digest, incumbent if start else None, base)
     card = None if night.options.retrain == "always" else read_card(night.store, files.location(version))
     # A verdict holds against the incumbent of that moment only.
     if card is None or card["against"] != _name(incumbent):
-        card = _train(night, version, pairs, judges, learnt_from, start, incumbent)
+        card = _train(night, version, pairs, judges, learnt, start, incumbent)
     night.add_model(card["row"])
     night.note(files.MODEL, card["note"])
     row = card["row"]
@@ -100,6 +113,7 @@ def load_pairs(night: Night, judges: Mapping[str, Verifier]) -> Pairs:
     """
     found = Pairs(marks={language: Marks() for language in judges})
     reviews = Reviews.as_of(night)
+    found.rejected = list(reviews.rejected(CHANNEL))
     edited = reviews.edited_products()
     total = sum(bool(r["description_en"] or r["description_zh"]) for r in files.rows(night, _DESCRIBED))
     keep = min(1.0, MAX_TEXTS / 2 / max(1, total))
@@ -112,10 +126,13 @@ def load_pairs(night: Night, judges: Mapping[str, Verifier]) -> Pairs:
         for language, judge in judges.items():
             written = (row[f"description_{language}"] or "").strip()
             text = reviews.of(product, language, CHANNEL).human_text(written)
+            if text != written:
+                found.people.append((product, language, text))
             if text:
                 facts = read_facts(language, row)
                 pair = make_pair(facts, text, judge, found.marks[language])
                 if pair:
+                    found.texts.append((product, language, normalise(text)))
                     part.append((pair, judge.brief(facts)))
     for part in (found.train, found.held):
         part.sort(key=lambda p: (p[0].language, p[0].product_id))
@@ -134,16 +151,24 @@ def _untrained(night: Night, why: str, pairs: Pairs | None = None) -> dict[str, 
     return {"trained": False, "in_service": serving, "why": sentence}
 
 
-def _learnt_from(night: Night, pairs: Pairs) -> str:
-    """Hash of all that a model is learnt from, but for its start."""
+def learnt_from(night: Night, pairs: Pairs, judges: Mapping[str, Verifier]) -> Learnt:
+    """All that a model of the date is learnt from, but for its start."""
     s = night.settings
     base = [s.writer_backend, writer_preset.base_hash(s)]
-    parts = [pairs.digest(), files.code_hash(), s.seed, s.writer_steps, s.writer_batch, base]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    setup = [files.code_hash(), s.seed, s.writer_steps, s.writer_batch, base]
+    return Learnt(
+        digest=_sha([pairs.digest(), *setup]),
+        # Rules that leave every pair as it is ask for no training: they are no part of the digest.
+        setup=_sha([*setup, {name: judge.rules.digest for name, judge in judges.items()}]),
+        people=_sha(sorted(pairs.people)),
+        pairs=hashes(pairs.lines()),
+        texts=hashes(pairs.texts),
+        rejected=hashes(pairs.rejected),
+    )
 
 
-def _same(incumbent: dict[str, Any] | None, learnt_from: str) -> bool:
-    return incumbent is not None and json.loads(incumbent["trained_on"]).get("learnt_from") == learnt_from
+def _sha(parts: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _warm_start(night: Night, incumbent: dict[str, Any] | None) -> files.AnyWriter | None:
@@ -166,9 +191,9 @@ def _rival(night: Night, incumbent: dict[str, Any] | None) -> files.AnyWriter | 
         return None
 
 
-def _version(night: Night, learnt_from: str, start: dict[str, Any] | None, base: str) -> str:
+def _version(night: Night, digest: str, start: dict[str, Any] | None, base: str) -> str:
     """The name says on which base a preset's adapters stand."""
-    text = json.dumps([learnt_from, _name(start)])
+    text = json.dumps([digest, _name(start)])
     name = f"{night.ds}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     return f"{name}-base-{base[:12]}" if base else name
 
@@ -182,7 +207,7 @@ def _train(
     version: str,
     pairs: Pairs,
     judges: Mapping[str, Verifier],
-    learnt_from: str,
+    learnt: Learnt,
     start: files.AnyWriter | None,
     incumbent: dict[str, Any] | None,
 ) -> dict[str, Any]:
@@ -202,6 +227,7 @@ def _train(
     old = _sit(exams, before, judges, writer.plan)[0] if before else None
     verdict = gate(new, baselines, old)
     files.save(night.store, version, writer)
+    learnt.save(night.store, version)
     row = {
         "model": files.MODEL,
         "version": version,
@@ -212,7 +238,7 @@ def _train(
         "baseline": {f"{k}.{n}": v for k, found in baselines.items() for n, v in found.items()},
         "incumbent": old or {},
         "location": files.location(version),
-        "trained_on": _trained_on(night, pairs, learnt_from, incumbent if start else None),
+        "trained_on": _trained_on(night, pairs, learnt, incumbent if start else None),
     }
     note = _note(row, pairs, exams, texts, losses)
     card = {"row": row, "against": _name(incumbent), "note": note}
@@ -284,13 +310,13 @@ def _sit(
     return measure(exams, texts, judges, plan), texts
 
 
-def _trained_on(night: Night, pairs: Pairs, learnt_from: str, start: dict[str, Any] | None) -> dict[str, Any]:
+def _trained_on(night: Night, pairs: Pairs, learnt: Learnt, start: dict[str, Any] | None) -> dict[str, Any]:
     return {
         "tables": ["products"],
         "ds": night.ds.isoformat(),
         "pairs": len(pairs.train),
         "held_out": len(pairs.held),
-        "learnt_from": learnt_from,
+        **learnt.as_json(),
         "code": files.code_hash(),
         "start": _name(start),
     }

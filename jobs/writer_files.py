@@ -15,6 +15,7 @@ from jobs.night import Night
 from jobs.settings import Settings
 from models.writer.channels import ALL, unknown
 from models.writer.facts import Lexicon, read_facts
+from models.writer.preset import FILES as PRESET_FILES
 from models.writer.preset import PresetWriter
 from models.writer.rules import LANGUAGES, Rules, digest, load_rules
 from models.writer.verify import Verifier
@@ -97,6 +98,12 @@ def load(store: Store, where: str, preset: str = "") -> AnyWriter | None:
         return Writer.from_files({name: store.read(f"{where}/{name}") for name in FILES})
     except (FileNotFoundError, LookupError, TypeError, ValueError):
         return None
+
+
+def are_there(store: Store, where: str) -> bool:
+    """Whether a writer's files lie there, without reading them."""
+    names = PRESET_FILES if writer_preset.is_kept(store, where) else FILES
+    return all(store.exists(f"{where}/{name}") for name in names)
 
 
 def code_hash() -> str:

@@ -7,7 +7,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from jobs import describe
+from jobs import describe, review_queue
+from jobs.copy_tasks import Desk
 from jobs.errors import BadInput
 from jobs.night import Night
 from jobs.reviews import Decision, add
@@ -85,7 +86,69 @@ def test_one_changed_attribute_rewrites_one_products_rows_and_a_price_none(lake)
     # All but the title, which is the shop's own.
     assert summary["written"] == len(ALL) - 1
     changed = {k for k, r in copy_of(second).items() if r != before[k]}
-    assert changed == {("p0007", "en", c) for c in ALL if c != "title"}
+    assert changed == {("p0007", "en", c) for c in ALL}
+    title = "p0007", "en", "title"
+    # Its hash says that its checks are of the new attributes.
+    assert copy_of(second)[title] == before[title] | {"content_hash": copy_of(second)[title]["content_hash"]}
+
+
+@pytest.fixture
+def judged(monkeypatch):
+    """The channel texts of people that were judged, in order."""
+    found = []
+    verdict = Desk.verdict
+
+    def counted(self, facts, channel, text):
+        found.append((facts.product_id, facts.language, channel))
+        return verdict(self, facts, channel, text)
+
+    monkeypatch.setattr(Desk, "verdict", counted)
+    return found
+
+
+def test_a_changed_attribute_under_the_shops_own_text_is_judged_anew_and_queued(lake, judged):
+    first = new_night(lake, review_share=0.0)
+    rows = shop(DAY, 20, 1.0)
+    described(first, rows)
+    before = copy_of(first)
+    publish(first)
+    text = before["p0000", "en", "description"]
+    assert "made of stoneware" in text["text"]
+    assert json.loads(text["checks"])["values"] is True
+    attributes = json.loads(rows[0]["attributes_en"])
+    rows[0]["attributes_en"] = json.dumps(attributes | {"material": "glass"})
+    judged.clear()
+    second = new_night(lake, NEXT, review_share=0.0)
+    summary = described(second, rows)
+    after = copy_of(second)["p0000", "en", "description"]
+    assert (after["text"], after["tier"]) == (text["text"], "human")
+    assert "stoneware" in json.loads(after["checks"])["values"]
+    # The title says nothing of the material: it is carried over.
+    assert judged == [("p0000", "en", "description"), ("p0000", "en", "title")]
+    assert summary["written"] == len(ALL) - 1
+    review_queue.run(second)
+    queued = second.read("review_queue").to_pylist()
+    assert "stoneware" in next(r["reasons"] for r in queued if r["risk"] == "high")
+    publish(second)
+    judged.clear()
+    third = new_night(lake, NEXT + timedelta(days=1))
+    assert described(third, rows)["written"] == 0
+    assert judged == []
+    assert copy_of(third) == copy_of(second)
+
+
+def test_another_list_of_competitors_judges_the_shops_own_texts_anew(lake):
+    first = new_night(lake, channels=["description"])
+    rows = shop(DAY, 6, 1.0)
+    described(first, rows)
+    before = rows_of(first)
+    publish(first)
+    second = new_night(lake, NEXT, channels=["description"], competitors=["Lumo"])
+    summary = described(second, rows)
+    fails = {k for k, r in rows_of(second).items() if json.loads(r["checks"])["claims"] is not True}
+    assert fails == {k for k, r in before.items() if "Lumo" in r["text"]}
+    assert summary["written"] == len(fails)
+    assert {k: r["text"] for k, r in rows_of(second).items()} == {k: r["text"] for k, r in before.items()}
 
 
 def test_a_new_description_rewrites_what_leans_on_it_and_nothing_else(lake):
@@ -142,6 +205,29 @@ def test_a_person_may_edit_or_reject_any_channel_also_one_that_is_switched_off(l
     left = copy_of(third)
     assert left[edited] == after[edited]
     assert {k[2] for k in left if k != edited} == {"title", "description"}
+
+
+def test_an_edit_that_is_new_stands_in_a_channel_that_was_switched_off_meanwhile(lake):
+    first = new_night(lake)
+    rows = shop(DAY, 3, 0.0)
+    described(first, rows)
+    before = copy_of(first)
+    publish(first)
+    edited = "p0000", "en", "bullets"
+    decision = Decision(*edited, "edit", DAY, before[edited]["text"], "Red\nMade of stoneware")
+    off = {"channels": ["title", "description"]}
+    unread = new_night(lake, NEXT, **off)
+    described(unread, rows)
+    add(first.store, [decision])
+    second = new_night(lake, NEXT, **off)
+    described(second, rows)
+    found = copy_of(second)
+    assert (found[edited]["tier"], found[edited]["text"]) == ("human", "Red\nMade of stoneware")
+    assert {k[2] for k in found if k != edited} == {"title", "description"}
+    publish(second)
+    third = new_night(lake, NEXT + timedelta(days=1), **off)
+    described(third, rows)
+    assert copy_of(third)[edited] == found[edited]
 
 
 def test_without_descriptions_the_catalogues_own_text_still_serves_the_others(lake):

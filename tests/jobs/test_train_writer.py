@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jobs import train_writer
+from jobs import describe, train_writer
 from jobs import writer_files as files
 from jobs.errors import BadInput
 from jobs.night import Night, Options
 from jobs.settings import load_settings
-from tests.jobs.writer_shop import publish, put, shop
+from tests.jobs.writer_shop import publish, put, repainted, shop
 
 DAY = date(2026, 1, 10)
 STEPS = 80
@@ -63,7 +63,7 @@ def test_its_files_are_whole_and_hold_no_pickle(trained):
     night = new_night(lake, DAY, "reader")
     row = night.model_in_service("writer")
     names = [k.rsplit("/", 1)[-1] for k in night.store.list(row["location"])]
-    assert names == sorted([*files.FILES, "card.json"])
+    assert names == sorted([*files.FILES, "card.json", "learnt.npz"])
     with np.load(night.store.uri(f"{row['location']}/weights.npz"), allow_pickle=False) as weights:
         assert all(weights[n].dtype == np.float32 for n in weights.files)
     assert files.load(night.store, row["location"]) is not None
@@ -160,9 +160,54 @@ def test_an_unknown_language_is_bad_input(make_night):
 def test_versions_depend_on_inputs_settings_and_seed(make_night):
     night = make_night()
     put(night, "products", shop(night.ds, 30))
-    pairs = train_writer.load_pairs(night, files.verifiers(night))
-    base = train_writer._learnt_from(night, pairs)
-    assert train_writer._learnt_from(make_night(seed=7), pairs) != base
-    assert train_writer._learnt_from(make_night(writer_steps=7), pairs) != base
+    judges = files.verifiers(night)
+    pairs = train_writer.load_pairs(night, judges)
+
+    def digest(of: Night) -> str:
+        return train_writer.learnt_from(of, pairs, judges).digest
+
+    base = digest(night)
+    assert digest(make_night(seed=7)) != base
+    assert digest(make_night(writer_steps=7)) != base
     pairs.train.pop()
-    assert train_writer._learnt_from(night, pairs) != base
+    assert digest(night) != base
+
+
+def test_one_changed_attribute_trains_no_model_and_rewrites_one_product(trained, monkeypatch):
+    lake, summary, _ = trained
+    first = new_night(lake, DAY, "described")
+    describe.run(first)
+    before = copy_of(first)
+    publish(first)
+    monkeypatch.setattr(train_writer, "_fit", None)
+    second = new_night(lake, DAY + timedelta(days=1), "changed")
+    put(second, "products", repainted(shop(second.ds), 1))
+    again = train_writer.run(second)
+    assert (again["trained"], again["in_service"]) == (False, summary["version"])
+    assert "of the training pairs changed" in again["why"]
+    describe.run(second)
+    after = copy_of(second)
+    assert {k[:2] for k, row in after.items() if row != before[k]} == {("p0000", "en")}
+    assert len(after) == len(before)
+
+
+def test_many_changed_texts_train_a_model(trained, monkeypatch):
+    lake, *_ = trained
+    night = new_night(lake, DAY + timedelta(days=1), "many")
+    put(night, "products", repainted(shop(night.ds), 20))
+    monkeypatch.setattr(train_writer, "_fit", asked)
+    with pytest.raises(Asked):
+        train_writer.run(night)
+
+
+class Asked(Exception):
+    """A model would be trained."""
+
+
+def asked(*_):
+    raise Asked
+
+
+def copy_of(night: Night) -> dict:
+    found = night.read("product_descriptions").to_pylist()
+    return {(r["product_id"], r["language"], r["channel"]): {**r, "ds": None} for r in found}

@@ -61,6 +61,13 @@ def shop(day: date, products: int = 200, written: float = 0.8) -> list[Row]:
     return [row(n, n % 10 < 10 * written, day) for n in range(products)]
 
 
+def repainted(rows: list[Row], products: int) -> list[Row]:
+    """The first so many described products have another colour than their English texts say."""
+    for row in [r for r in rows if r["description_en"]][:products]:
+        row["attributes_en"] = json.dumps(json.loads(row["attributes_en"]) | {"colour": "green"})
+    return rows
+
+
 def put(night: Night, table: str, rows: list[Row], days: list[date] | None = None) -> None:
     data = pa.Table.from_pylist(rows, schema=BY_NAME[table].schema)
     night.stage(table, data, partitions=days or [night.ds])
