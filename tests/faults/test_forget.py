@@ -193,6 +193,22 @@ def test_a_step_whose_files_an_erasure_removed_is_outdated(lake: Lake, case: Cas
     case.check(lake.view())
 
 
+def test_a_night_that_stages_while_an_erasure_is_at_work_leaves_nothing(
+    lake: Lake, barrier: MakeBarrier, case: Case
+) -> None:
+    """The erasure has looked at all files before; what the staged ones build on it takes away."""
+    gate = barrier("gate")
+    forgetting = lake.start(*COMMAND, fail_at=f"before_swap={gate.action}@1")
+    gate.await_arrival(forgetting)
+    case.fault()
+    assert lake.toy.run("clean").returncode == 0
+    gate.open()
+    done = ended(forgetting)
+    case.exit(done.returncode, 0, told=done.stderr)
+    outdated(lake.toy.run("audit"), case)
+    case.check(lake.view())
+
+
 @pytest.mark.parametrize("point", ["after_forget:look", "before_swap"])
 def test_a_night_that_is_published_in_between_is_cleaned_too(
     point: str, lake: Lake, barrier: MakeBarrier, case: Case
