@@ -118,9 +118,10 @@ night = Night(load_settings(), DS, "night"); night.pin(); stage_shop(night); pri
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_full_while_a_model_is_saved(disk: SmallDisk, tmp_path: Path, case: Case) -> None:
-    """No card, so no model: what was half written is trained and written again."""
-    env = plain_environment(tmp_path, NIGHTSHELF_TOP_K="5")
+def test_full_while_a_model_is_saved(on_small_disk: Toy, disk: SmallDisk, case: Case) -> None:
+    """No card, so no model: it is trained and written again. Readers see the night before."""
+    toy = on_small_disk
+    env = toy.environment | {"NIGHTSHELF_TOP_K": "5"}
 
     def run(*command: str, **more: str) -> Done:
         return subprocess.run(
@@ -135,13 +136,16 @@ def test_full_while_a_model_is_saved(disk: SmallDisk, tmp_path: Path, case: Case
     disk.leave(24_000)
     case.fault()
     full(run(*train), case)
+    case.check(toy.view())
     assert list(disk.folder.rglob("card.json")) == []
     assert list(disk.folder.glob("runs/night/models/*")) == []
     disk.free()
     killed = run(*train, NIGHTSHELF_FAIL_AT="before_card:recommender")
     case.fault()
     case.exit(killed.returncode, KILLED, told=killed.stderr)
+    case.check(toy.view())
     assert list(disk.folder.rglob("card.json")) == []
     done = run(*train)
     case.exit(done.returncode, 0, told=done.stderr)
+    case.check(toy.view())
     assert len(list(disk.folder.rglob("card.json"))) == 1

@@ -6,13 +6,17 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jobs.settings import ROOT
-from tests.faults.conftest import plain_environment
+from tests.faults.conftest import Toy, plain_environment
+from tests.faults.forks import Forks
+from tests.faults.invariants import View
 from tests.faults.reader import Outside
 from tests.faults.recorder import Case
 
@@ -60,33 +64,67 @@ def lines() -> list[str]:
     return [*HOURS, *poison, *TWICE, f"long,ada,{LONG},{DS} 04:00:00,view,2"]
 
 
-def staged(folder: Path, rows: list[str], zone: str) -> dict[str, list[dict[str, Any]]]:
-    """What `ingest` and `clean` make of the rows on a host of this time zone."""
-    raw = folder / "raw"
-    raw.mkdir(parents=True)
-    # A night's own delivery: its rows arrived on that day, whatever they say.
-    (raw / f"e-{DS}.csv").write_text("\n".join(["id,who,what,when,kind,price", *rows]) + "\n")
-    (folder / "shop.toml").write_text(MAPPING)
-    source = {"mapping": str(folder / "shop.toml"), "files": [f"{raw}/e-{{ds}}.csv"]}
-    env = plain_environment(
-        folder,
-        NIGHTSHELF_SOURCES=json.dumps([source]),
-        NIGHTSHELF_SPARK_MASTER="local[2]",
-        NIGHTSHELF_SPARK_MEMORY="1g",
-        TZ=zone,
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", _RUN, DS], env=env, cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    lake = Outside(str(folder / "lake"), "")
-    tables = ("events_clean", "quarantine", "intake")
-    return {t: lake.rows(lake.json(f"runs/night/staged/{t}.json")["metadata"]) for t in tables}
+@dataclass
+class Shop:
+    """A lake in a folder of its own, with one delivery before it, on a host of some time zone."""
+
+    folder: Path
+    processes: Forks
+    environment: dict[str, str]
+
+    @property
+    def lake(self) -> Outside:
+        return Outside(str(self.folder / "lake"), f"sqlite:///{self.folder}/lake/catalog.db?timeout=60")
+
+    def cleaned(self) -> dict[str, list[dict[str, Any]]]:
+        """What the real `ingest` and `clean` make of the rows."""
+        done = subprocess.run(
+            [sys.executable, "-c", _RUN, DS],
+            env=self.environment, cwd=ROOT, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3000:]
+        tables = ("events_clean", "quarantine", "intake")
+        return {t: self.lake.rows(self.lake.json(f"runs/night/staged/{t}.json")["metadata"]) for t in tables}
+
+    def published(self, case: Case) -> dict[str, list[dict[str, Any]]]:
+        """The rows that readers see once the toy's steps have ended the night."""
+        toy = Toy(self.folder, self.environment, self.lake, self.processes)
+        done = toy.run("features,audit,publish", ds=DS)
+        case.exit(done.returncode, 0, told=done.stderr)
+        return self.lake.published(DS)
 
 
-def test_poison_rows_are_set_aside_one_by_one(tmp_path: Path, case: Case) -> None:
+MakeShop = Callable[[str, list[str]], Shop]
+
+
+@pytest.fixture
+def make_shop(tmp_path: Path, processes: Forks) -> MakeShop:
+    """`make_shop("America/New_York", rows)`."""
+
+    def make(zone: str, rows: list[str]) -> Shop:
+        folder = tmp_path / zone.replace("/", "-")
+        raw = folder / "raw"
+        raw.mkdir(parents=True)
+        # A night's own delivery: its rows arrived on that day, whatever they say.
+        (raw / f"e-{DS}.csv").write_text("\n".join(["id,who,what,when,kind,price", *rows]) + "\n")
+        (folder / "shop.toml").write_text(MAPPING)
+        source = {"mapping": str(folder / "shop.toml"), "files": [f"{raw}/e-{{ds}}.csv"]}
+        environment = plain_environment(
+            folder,
+            NIGHTSHELF_SOURCES=json.dumps([source]),
+            NIGHTSHELF_SPARK_MASTER="local[2]",
+            NIGHTSHELF_SPARK_MEMORY="1g",
+            TZ=zone,
+        )
+        return Shop(folder, processes, environment)
+
+    return make
+
+
+def test_poison_rows_are_set_aside_one_by_one(make_shop: MakeShop, case: Case) -> None:
     rows = lines()
-    found = staged(tmp_path / "new-york", rows, "America/New_York")
+    shop = make_shop("America/New_York", rows)
+    found = shop.cleaned()
     case.fault(len(POISON) + 2)
     good = Counter(r["event_id"] for r in found["events_clean"])
     refused = Counter(json.loads(r["raw"])["id"] for r in found["quarantine"])
@@ -104,27 +142,35 @@ def test_poison_rows_are_set_aside_one_by_one(tmp_path: Path, case: Case) -> Non
     hours = {r["event_id"]: r["event_time"].hour for r in found["events_clean"]}
     assert [hours[f"hour-{h:02d}"] for h in range(24)] == list(range(24))
     assert {str(r["ds"]) for r in found["events_clean"]} == {DS}
+    # Published, all of it stands as it was cleaned.
+    seen = shop.published(case)
+    assert {t: seen[t] for t in found} == found
+    case.check(View(shop.lake, ds=DS))
 
 
 @pytest.mark.slow
-def test_neither_the_zone_of_the_host_nor_the_order_of_rows_matters(tmp_path: Path, case: Case) -> None:
+def test_neither_the_zone_of_the_host_nor_the_order_of_rows_matters(make_shop: MakeShop, case: Case) -> None:
     rows = [r for r in lines() if not r.startswith("long,")]
-    there = staged(tmp_path / "new-york", rows, "America/New_York")
+    there, here = make_shop("America/New_York", rows), make_shop("UTC", rows[::-1])
     case.fault(2)
-    here = staged(tmp_path / "utc", rows[::-1], "UTC")
-    assert there == here
+    assert there.cleaned() == here.cleaned()
+    expected = there.published(case)
+    here.published(case)
+    case.check(View(there.lake, ds=DS))
+    case.check(View(here.lake, ds=DS, expected=expected))
 
 
-def test_invalid_utf8_is_a_wrong_file_named_with_its_line(tmp_path: Path, case: Case) -> None:
+def test_invalid_utf8_is_a_wrong_file_named_with_its_line(toy: Toy, tmp_path: Path, case: Case) -> None:
     (tmp_path / "e1.csv").write_bytes(
         b"id,who,what,when,kind,price\n1,a,b,2026-03-08,view,2\n2,\xff\xfe,b,c,view,2\n"
     )
     (tmp_path / "shop.toml").write_text(MAPPING)
     done = subprocess.run(
         [sys.executable, "-m", "jobs.cli", "import", str(tmp_path / "shop.toml"), str(tmp_path / "e1.csv")],
-        env=plain_environment(tmp_path), cwd=ROOT, capture_output=True, text=True, check=False,
+        env=toy.environment, cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     case.fault()
     case.exit(done.returncode, 2, told=done.stderr)
     assert "near line 3: not utf-8; set encoding" in done.stderr
-    assert not (tmp_path / "lake" / "landing").exists()
+    assert toy.lake.listing("landing") == []
+    case.check(toy.view())
