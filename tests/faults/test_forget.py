@@ -35,6 +35,11 @@ POINTS = (
     "after_forget:removal",
     "mid_write:landing",
 )
+EVERY = (
+    *(f"after_forget:{part}" for part in points()["after_forget"]),
+    *("before_swap", "mid_swap", "after_swap", "after_current", "mid_write:current.json"),
+    *(f"mid_write:{folder}" for folder in ("forgotten", "warehouse", "landing", "runs")),
+)
 
 
 @dataclass
@@ -97,14 +102,7 @@ def test_an_erasure_killed_and_tried_again(point: str, lake: Lake, case: Case) -
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
-@pytest.mark.parametrize(
-    "point",
-    [
-        *(f"after_forget:{part}" for part in points()["after_forget"]),
-        *("before_swap", "mid_swap", "after_swap", "after_current", "mid_write:current.json"),
-        *(f"mid_write:{folder}" for folder in ("forgotten", "warehouse", "landing", "runs")),
-    ],
-)
+@pytest.mark.parametrize("point", EVERY)
 def test_an_erasure_killed_at_every_passage(point: str, lake: Lake, case: Case) -> None:
     """At the first passage, at the second, and so on, each time from the beginning, until it gets through."""
     folder = lake.toy.folder
