@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from jobs.failpoints import names
 from jobs.lake.registry import BY_NAME
+from jobs.steps import STEPS
 
 PUBLISH = "publish"
+_STEPS = frozenset(step.name for step in STEPS)
 # Folder → the steps that are killed where they write a file into it; in the order of the first writes.
 _WRITTEN_BY = {
     "runs": ("pin_inputs",),
@@ -28,6 +30,10 @@ _ORDER = (
 
 def steps_of(name: str) -> tuple[str, ...]:
     """The steps that pass a point by its full name; none where only other commands do, or nobody knows."""
+    return tuple(step for step in _passing(name) if step in _STEPS)
+
+
+def _passing(name: str) -> tuple[str, ...]:
     point, _, argument = name.partition(":")
     if point in ("before_step", "after_step"):
         return (argument,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -14,11 +15,12 @@ from typing import Any
 import pytest
 
 from jobs.settings import ROOT
-from tests.faults.conftest import BASE, KILLED, Done, Toy, ended, plain_environment
+from tests.faults.conftest import BASE, KILLED, Done, Toy, ended, of_run, plain_environment
 from tests.faults.forks import Forks
-from tests.faults.invariants import remember
+from tests.faults.invariants import View, remember
 from tests.faults.reader import Outside
 from tests.faults.recorder import Case
+from tests.faults.shop import DAY, HOURS, Shop, told
 from tests.faults.test_catalog import one_line
 
 
@@ -106,6 +108,29 @@ def test_full_between_swap_and_current(
     case.exit(done.returncode, 0, told=done.stderr)
     case.check(toy.view(expected=expected))
     assert [p["run_id"] for p in toy.lake.publishes()] == ["base", "night"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_full_where_spark_shuffles(disk: SmallDisk, tmp_path: Path, processes: Forks, case: Case) -> None:
+    """Spark's own folder is full, the lake's disk is not."""
+    # Megabytes that do not compress: they go through a shuffle as they are.
+    noise = random.Random(1).randbytes(2_000_000).hex()
+    shop = Shop.of(tmp_path / "shop", processes, [*HOURS, f"long,ada,{noise},{DAY} 04:00:00,view,2"], "UTC")
+    shop.cleaned("calm")
+    assert shop.publish("calm").returncode == 0
+    before, expected = remember(shop.lake), of_run(shop.lake.published(DAY), "night")
+    disk.leave(256_000)
+    case.fault()
+    there = {"SPARK_LOCAL_DIRS": str(disk.folder)}
+    full(told(shop.clean("night", **there)), case)
+    case.check(View(shop.lake, before, ds=DAY))
+    disk.free()
+    done = told(shop.clean("night", **there))
+    case.exit(done.returncode, 0, told=done.stderr)
+    done = shop.publish("night")
+    case.exit(done.returncode, 0, told=done.stderr)
+    case.check(View(shop.lake, before, ds=DAY, expected=expected))
 
 
 _STAGE = """
