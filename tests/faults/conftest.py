@@ -202,6 +202,7 @@ class Barrier:
         end = time.monotonic() + timeout
         while not self.file.with_name(f"{self.file.name}.reached").exists():
             if process.poll() is not None or time.monotonic() > end:
+                process.kill()
                 out, err = process.communicate()
                 raise AssertionError(f"it never came to {self.file.name}: {out[-500:]}{err[-3000:]}")
             time.sleep(0.02)

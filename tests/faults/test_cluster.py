@@ -72,7 +72,8 @@ def test_a_worker_and_its_executor_killed_in_mid_clean(
     before, expected = remember(shop.lake), of_run(shop.lake.published(DAY), "night")
     there = {"NIGHTSHELF_SPARK_MASTER": cluster.url}
     running = shop.clean("night", NIGHTSHELF_FAIL_AT=f"before_stage:events_clean={gate.action}", **there)
-    gate.await_arrival(running)
+    # Two executors start first, each a JVM.
+    gate.await_arrival(running, timeout=600)
     cluster.kill(0, worker=True)
     case.fault(2)
     case.check(View(shop.lake, before, ds=DAY))
