@@ -34,7 +34,8 @@ def _one(error: BaseException) -> NightshelfError | None:
     # By name: neither library need be loaded to tell that an error is not theirs.
     if kind.__module__.startswith("sqlalchemy.") and kind.__name__ in ("OperationalError", "InterfaceError"):
         return catalog_away(error)
-    if kind.__name__ == "Py4JJavaError":
+    # In the JVM, or in Python code that an executor ran.
+    if kind.__name__ in ("Py4JJavaError", "PythonException"):
         return _of_spark(str(error))
     return None
 

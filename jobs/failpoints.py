@@ -44,10 +44,10 @@ _PREFIXED = ("before_write", "mid_write")
 def points() -> dict[str, tuple[str, ...]]:
     """Point → the names that it may carry after a colon; none: the point stands alone."""
     # Here, not above: the command line starts without them.
-    from jobs.lake.registry import TABLES
+    from jobs.lake.registry import NIGHTLY
     from jobs.steps import STEPS
 
-    tables, steps = tuple(t.name for t in TABLES), tuple(s.name for s in STEPS)
+    tables, steps = tuple(t.name for t in NIGHTLY), tuple(s.name for s in STEPS)
     return {
         "before_step": steps,  # recorded as running, nothing done
         "after_step": steps,  # done and recorded, not yet told

@@ -39,13 +39,14 @@ def outdated(night: Night, step: str, error: BaseException) -> Outdated | None:
 
 def discard(night: Night) -> None:
     """Remove what a run wrote that may never be published: it may hold a shopper who was forgotten since."""
-    reach = Reach(night.catalog)
+    # The erasure removed the manifests that the staged ones were built on; these must go all the same.
+    written, current = Reach(night.catalog, missing_ok=True), Reach(night.catalog)
     staged: set[str] = set()
     for record in night.staging.records():
         staged |= {night.store.key_of(file) for file in record.files}
         # The erasure may have removed the staged metadata itself.
         with suppress(FileNotFoundError):
-            staged |= reach.of(record.metadata)
+            staged |= written.of(record.metadata)
     for metadata in night.catalog.pointers().values():
-        staged -= reach.of(metadata)
+        staged -= current.of(metadata)
     night.store.delete([*sorted(staged), *night.store.list(night.work(""))])

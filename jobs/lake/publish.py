@@ -154,6 +154,7 @@ class Publisher:
         done = self._already(staging.run_id, staging.records())
         if done is not None:
             self.write_current()
+            failpoint("after_current")
         return done
 
     def _already(self, run_id: str, records: list[Staged]) -> Published | None:
@@ -249,6 +250,7 @@ class Publisher:
             known = ", ".join(dict.fromkeys(p.run_id for p in self.log()[-5:])) or "none yet"
             raise BadInput(f"run '{run_id}' was never published; the latest are: {known}")
         target = past[-1]
+        failpoint("before_swap")
         with self.engine.begin() as connection:
             seq = self._lock(connection) + 1
             if self._forgotten_since(connection, target.seq):
@@ -269,6 +271,7 @@ class Publisher:
             done = self._record(connection, Published(seq, run_id, target.ds, "rollback", tables))
         failpoint("after_swap")
         self.write_current()
+        failpoint("after_current")
         return done
 
     def _require_kept(self, target: Published) -> None:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 from jobs.lake.catalog import LakeCatalog
 
 
 class Reach:
-    """Looks up keys that readers of a metadata file may open; each manifest is read once."""
+    """Looks up keys that readers of a metadata file may open; each manifest is read once.
 
-    def __init__(self, catalog: LakeCatalog) -> None:
+    `missing_ok`: what has been removed leads nowhere, and all else is told; otherwise it is an error.
+    """
+
+    def __init__(self, catalog: LakeCatalog, missing_ok: bool = False) -> None:
         self.catalog = catalog
+        self._missing_ok = missing_ok
         self._snapshots: dict[str, frozenset[str]] = {}
         self._manifests: dict[str, frozenset[str]] = {}
 
     def of(self, metadata: str, every_snapshot: bool = True) -> set[str]:
         """Keys that the metadata file reaches, itself included; of the current snapshot only, if so asked.
 
-        Raises `FileNotFoundError` where one of its metadata files is gone.
+        Raises `FileNotFoundError` where it, or (unless `missing_ok`) one of its manifests, is gone.
         """
         table = self.catalog.open(metadata)
         current = table.current_snapshot()
@@ -35,15 +40,21 @@ class Reach:
         listing = snapshot.manifest_list
         if listing not in self._snapshots:
             found = {self._key(listing)}
-            for manifest in snapshot.manifests(io):
-                found |= self._of_manifest(manifest, io)
+            with self._where_there():
+                for manifest in snapshot.manifests(io):
+                    found |= self._of_manifest(manifest, io)
             self._snapshots[listing] = frozenset(found)
         return self._snapshots[listing]
 
     def _of_manifest(self, manifest: Any, io: Any) -> frozenset[str]:
         path = manifest.manifest_path
         if path not in self._manifests:
-            entries = manifest.fetch_manifest_entry(io, discard_deleted=True)
-            files = {self._key(entry.data_file.file_path) for entry in entries}
-            self._manifests[path] = frozenset({self._key(path), *files})
+            found = {self._key(path)}
+            with self._where_there():
+                entries = manifest.fetch_manifest_entry(io, discard_deleted=True)
+                found |= {self._key(entry.data_file.file_path) for entry in entries}
+            self._manifests[path] = frozenset(found)
         return self._manifests[path]
+
+    def _where_there(self) -> AbstractContextManager[None]:
+        return suppress(FileNotFoundError) if self._missing_ok else nullcontext()

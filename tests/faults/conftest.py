@@ -147,6 +147,14 @@ def expected(_base: Path, processes: Forks) -> dict[str, list[dict[str, Any]]]:
     return Outside(toy.lake.lake, toy.lake.catalog).published(DS)
 
 
+def of_run(rows: dict[str, list[dict[str, Any]]], run: str) -> dict[str, list[dict[str, Any]]]:
+    """The rows that the run of this name makes: the toy's versions are its name."""
+    return {
+        table: [r | {"model_version": run} if "model_version" in r else r for r in found]
+        for table, found in rows.items()
+    }
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[Postgres]:
     with postgres() as found:
@@ -194,6 +202,7 @@ class Barrier:
         end = time.monotonic() + timeout
         while not self.file.with_name(f"{self.file.name}.reached").exists():
             if process.poll() is not None or time.monotonic() > end:
+                process.kill()
                 out, err = process.communicate()
                 raise AssertionError(f"it never came to {self.file.name}: {out[-500:]}{err[-3000:]}")
             time.sleep(0.02)

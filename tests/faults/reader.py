@@ -109,6 +109,10 @@ class Outside:
     # -- the catalog -----------------------------------------------------------
 
     def sql(self, statement: str) -> list[Row]:
+        """The rows of a query; none where the catalog or the table is not made yet."""
+        url = sa.make_url(self.catalog)
+        if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+            return []
         engine = sa.create_engine(self.catalog, poolclass=sa.NullPool)
         with engine.connect() as connection:
             if not sa.inspect(connection).has_table(statement.split(" FROM ")[1].split()[0]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -14,11 +15,12 @@ from typing import Any
 import pytest
 
 from jobs.settings import ROOT
-from tests.faults.conftest import BASE, KILLED, Done, Toy, ended, plain_environment
+from tests.faults.conftest import BASE, KILLED, Done, Toy, ended, of_run, plain_environment
 from tests.faults.forks import Forks
-from tests.faults.invariants import remember
+from tests.faults.invariants import View, remember
 from tests.faults.reader import Outside
 from tests.faults.recorder import Case
+from tests.faults.shop import DAY, HOURS, Shop, told
 from tests.faults.test_catalog import one_line
 
 
@@ -108,6 +110,29 @@ def test_full_between_swap_and_current(
     assert [p["run_id"] for p in toy.lake.publishes()] == ["base", "night"]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_full_where_spark_shuffles(disk: SmallDisk, tmp_path: Path, processes: Forks, case: Case) -> None:
+    """Spark's own folder is full, the lake's disk is not."""
+    # Megabytes that do not compress: they go through a shuffle as they are.
+    noise = random.Random(1).randbytes(2_000_000).hex()
+    shop = Shop.of(tmp_path / "shop", processes, [*HOURS, f"long,ada,{noise},{DAY} 04:00:00,view,2"], "UTC")
+    shop.cleaned("calm")
+    assert shop.publish("calm").returncode == 0
+    before, expected = remember(shop.lake), of_run(shop.lake.published(DAY), "night")
+    disk.leave(256_000)
+    case.fault()
+    there = {"SPARK_LOCAL_DIRS": str(disk.folder)}
+    full(told(shop.clean("night", **there)), case)
+    case.check(View(shop.lake, before, ds=DAY))
+    disk.free()
+    done = told(shop.clean("night", **there))
+    case.exit(done.returncode, 0, told=done.stderr)
+    done = shop.publish("night")
+    case.exit(done.returncode, 0, told=done.stderr)
+    case.check(View(shop.lake, before, ds=DAY, expected=expected))
+
+
 _STAGE = """
 from jobs.night import Night
 from jobs.settings import load_settings
@@ -118,9 +143,10 @@ night = Night(load_settings(), DS, "night"); night.pin(); stage_shop(night); pri
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_full_while_a_model_is_saved(disk: SmallDisk, tmp_path: Path, case: Case) -> None:
-    """No card, so no model: what was half written is trained and written again."""
-    env = plain_environment(tmp_path, NIGHTSHELF_TOP_K="5")
+def test_full_while_a_model_is_saved(on_small_disk: Toy, disk: SmallDisk, case: Case) -> None:
+    """No card, so no model: it is trained and written again. Readers see the night before."""
+    toy = on_small_disk
+    env = toy.environment | {"NIGHTSHELF_TOP_K": "5"}
 
     def run(*command: str, **more: str) -> Done:
         return subprocess.run(
@@ -135,13 +161,16 @@ def test_full_while_a_model_is_saved(disk: SmallDisk, tmp_path: Path, case: Case
     disk.leave(24_000)
     case.fault()
     full(run(*train), case)
+    case.check(toy.view())
     assert list(disk.folder.rglob("card.json")) == []
     assert list(disk.folder.glob("runs/night/models/*")) == []
     disk.free()
     killed = run(*train, NIGHTSHELF_FAIL_AT="before_card:recommender")
     case.fault()
     case.exit(killed.returncode, KILLED, told=killed.stderr)
+    case.check(toy.view())
     assert list(disk.folder.rglob("card.json")) == []
     done = run(*train)
     case.exit(done.returncode, 0, told=done.stderr)
+    case.check(toy.view())
     assert len(list(disk.folder.rglob("card.json"))) == 1

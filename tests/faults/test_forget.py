@@ -35,6 +35,11 @@ POINTS = (
     "after_forget:removal",
     "mid_write:landing",
 )
+EVERY = (
+    *(f"after_forget:{part}" for part in points()["after_forget"]),
+    *("before_swap", "mid_swap", "after_swap", "after_current", "mid_write:current.json"),
+    *(f"mid_write:{folder}" for folder in ("forgotten", "warehouse", "landing", "runs")),
+)
 
 
 @dataclass
@@ -97,14 +102,7 @@ def test_an_erasure_killed_and_tried_again(point: str, lake: Lake, case: Case) -
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
-@pytest.mark.parametrize(
-    "point",
-    [
-        *(f"after_forget:{part}" for part in points()["after_forget"]),
-        *("before_swap", "mid_swap", "after_swap", "after_current", "mid_write:current.json"),
-        *(f"mid_write:{folder}" for folder in ("forgotten", "warehouse", "landing", "runs")),
-    ],
-)
+@pytest.mark.parametrize("point", EVERY)
 def test_an_erasure_killed_at_every_passage(point: str, lake: Lake, case: Case) -> None:
     """At the first passage, at the second, and so on, each time from the beginning, until it gets through."""
     folder = lake.toy.folder
@@ -190,6 +188,22 @@ def test_a_step_whose_files_an_erasure_removed_is_outdated(lake: Lake, case: Cas
     case.exit(lake.forget().returncode, 0)
     outdated(lake.toy.run("audit"), case)
     outdated(lake.toy.run("publish"), case)
+    case.check(lake.view())
+
+
+def test_a_night_that_stages_while_an_erasure_is_at_work_leaves_nothing(
+    lake: Lake, barrier: MakeBarrier, case: Case
+) -> None:
+    """The erasure has looked at all files before; what the staged ones build on it takes away."""
+    gate = barrier("gate")
+    forgetting = lake.start(*COMMAND, fail_at=f"before_swap={gate.action}@1")
+    gate.await_arrival(forgetting)
+    case.fault()
+    assert lake.toy.run("clean").returncode == 0
+    gate.open()
+    done = ended(forgetting)
+    case.exit(done.returncode, 0, told=done.stderr)
+    outdated(lake.toy.run("audit"), case)
     case.check(lake.view())
 
 

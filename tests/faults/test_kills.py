@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jobs.failpoints import names
-from tests.faults.conftest import KILLED, Toy, resume_from
+from tests.faults.conftest import BASE, KILLED, PHASES, Toy, resume_from
+from tests.faults.points import order, steps_of
 from tests.faults.recorder import Case
 
 # One of each code path; the slow test goes through all names.
@@ -29,20 +33,25 @@ POINTS = (
     "after_current",
     "after_step:publish",
 )
-# Points that the toy night passes: the others are of steps that it does not run.
-_STEPS = ("clean", "audit", "publish")
-_NOT_PASSED = ("before_shard", "after_shard", "before_card", "after_card", "after_forget")
+# What the toy night leaves out: steps of their own, shards, models, and what no night writes.
+_FOLDERS = ("current.json", "runs", "warehouse")
+_NOT_PASSED = ("before_shard", "after_shard", "before_card", "after_card")
 
 
 def passed(name: str) -> bool:
+    """Whether a toy night passes a point."""
     point, _, argument = name.partition(":")
     if point in ("before_step", "after_step"):
-        return argument in _STEPS
-    if point == "after_audit_mark":
-        return argument != ""
+        return argument in PHASES
     if point in ("before_write", "mid_write"):
-        return argument in ("current.json", "runs", "warehouse")
-    return point not in _NOT_PASSED
+        return argument in _FOLDERS
+    return bool(steps_of(name)) and point not in _NOT_PASSED
+
+
+def in_turn(name: str) -> tuple[int, tuple[int, int, int]]:
+    """A point of a later phase is not passed before the earlier phases are done."""
+    (step,) = steps_of(name)
+    return PHASES.index(step) if step in PHASES else 0, order(name)
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -66,8 +75,8 @@ def published_by(toy: Toy, run: str) -> int:
 @pytest.mark.timeout(1500)
 def test_a_night_killed_at_every_point_in_turn(toy: Toy, case: Case, expected: Any) -> None:
     """Each attempt dies one point further; the last one ends the night."""
-    phases = "clean,audit,publish"
-    for name in sorted(filter(passed, names()), key=order):
+    phases = ",".join(PHASES)
+    for name in sorted(filter(passed, names()), key=in_turn):
         done = toy.run(phases, fail_at=name)
         case.fault()
         case.exit(done.returncode, KILLED, told=f"{name}: {done.stderr}")
@@ -79,32 +88,29 @@ def test_a_night_killed_at_every_point_in_turn(toy: Toy, case: Case, expected: A
     assert published_by(toy, "night") == 1
 
 
-def order(name: str) -> int:
-    """The phases' order: a point of a later phase is not passed before the earlier ones are done."""
-    point, _, argument = name.partition(":")
-    late = argument in ("publish", "models", "runs", "current.json") or point in (
-        "before_swap",
-        "mid_swap",
-        "after_swap",
-        "after_current",
-    )
-    if point == "after_audit_mark" and argument not in ("models", "runs"):
-        return 2
-    if argument == "audit":
-        return 3 if point.startswith("after") else 1
-    if late:
-        return 4 + [
-            "before_step",
-            "before_stage",
-            "before_record",
-            "after_stage",
-            "after_audit_mark",
-            "before_swap",
-            "mid_swap",
-            "after_swap",
-            "before_write",
-            "mid_write",
-            "after_current",
-            "after_step",
-        ].index(point)
-    return 0
+WRITES = ("before_write:reviews", "mid_write:reviews")
+
+
+@pytest.mark.parametrize("point", WRITES)
+def test_a_review_killed_and_tried_again(point: str, toy: Toy, tmp_path: Path, case: Case) -> None:
+    """A sheet of verdicts is kept once, whole, and no reader of the tables notices."""
+    sheet = tmp_path / "sheet.csv"
+    assert toy.cli("review", "export", "--out", str(sheet)).returncode == 0
+    with sheet.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    # The toy's queue holds other texts than its copy.
+    texts = {r["product_id"]: r["text"] for r in toy.lake.published(BASE)["product_descriptions"]}
+    with sheet.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(r | {"text": texts[r["product_id"]], "verdict": "reject"} for r in rows)
+    killed = toy.cli("review", "import", str(sheet), fail_at=point)
+    case.fault()
+    case.exit(killed.returncode, KILLED, told=killed.stderr)
+    case.check(toy.view())
+    for _ in range(2):
+        done = toy.cli("review", "import", str(sheet))
+        case.exit(done.returncode, 0, told=done.stderr)
+    (kept,) = (uri for uri in toy.lake.listing("reviews") if not uri.endswith(".part"))
+    assert len(json.loads(toy.lake.fetch(kept))["decisions"]) == len(rows)
+    case.check(toy.view())

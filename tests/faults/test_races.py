@@ -6,16 +6,20 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.faults.conftest import BASE, DS, KILLED, Barrier, Toy, ended, plain_environment
+from jobs.lake.store import LocalStore
+from tests.faults.conftest import BASE, DS, KILLED, Barrier, Toy, ended, of_run, plain_environment
 from tests.faults.forks import Forks
-from tests.faults.invariants import RUN_PROPERTY
+from tests.faults.invariants import RUN_PROPERTY, Before, naming, remember
 from tests.faults.reader import Outside
 from tests.faults.recorder import Case
+from tests.faults.toy import CROWDED, SHOPPER, land
 
 MakeBarrier = Callable[[str], Barrier]
 SEED = 20260110
@@ -117,23 +121,104 @@ def test_two_first_nights_at_once(processes: Forks, tmp_path: Path, barrier: Mak
     assert sorted(p["run_id"] for p in lake.publishes()) == ["one", "two"]
 
 
-@pytest.mark.parametrize("number", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 8))])
-def test_nights_and_rollbacks_at_random(number: int, toy: Toy, case: Case) -> None:
-    """Two runs of a date, one of the date before, and a rollback, each delayed at random places."""
-    draw = random.Random(SEED + number)
-    running = []
-    for run, ds in (("one", DS), ("two", DS), ("other", "2026-01-05")):
-        early, within, table = draw.uniform(0, 1), draw.uniform(0, 0.3), draw.randint(1, 18)
-        delays = f"before_swap=sleep:{early:.2f},mid_swap=sleep:{within:.2f}@{table}"
-        running.append(toy.start(run=run, ds=ds, fail_at=delays))
-    time.sleep(draw.uniform(1, 4))
-    running.append(toy.process(["jobs.cli", "rollback", "--run", "base"]))
-    case.fault(len(running))
-    for process in running:
-        done = ended(process)
+@pytest.mark.parametrize("first", ["nightly", "backfill"])
+def test_a_night_against_a_backfill_of_another_date(
+    first: str, toy: Toy, barrier: MakeBarrier, case: Case, expected: Any
+) -> None:
+    """Both were staged on the same tables; the later one keeps the other date as the earlier one left it."""
+    dates = {"nightly": DS, "backfill": BASE}
+    gates = {run: barrier(run) for run in dates}
+    running = {
+        run: toy.start(run=run, ds=ds, fail_at=f"before_swap={gates[run].action}@1")
+        for run, ds in dates.items()
+    }
+    for run, process in running.items():
+        gates[run].await_arrival(process)
+    case.fault()
+    (second,) = {*dates} - {first}
+    for run in (first, second):
+        gates[run].open()
+        done = ended(running[run])
         case.exit(done.returncode, 0, told=done.stderr)
-    case.check(toy.view(touched=frozenset({"2026-01-03", "2026-01-04", "2026-01-05", "2026-01-08", BASE})))
-    assert sorted(p["run_id"] for p in toy.lake.publishes()) == ["base", "base", "one", "other", "two"]
+        ds = dates[run]
+        case.check(toy.view(ds=ds, touched=rebuilt(ds), expected=of_run(expected, run) if ds == DS else None))
+        # Now the other one must leave this date's files as they are.
+        toy.before = remember(toy.lake)
+    assert [p["run_id"] for p in toy.lake.publishes()] == ["base", first, second]
+    assert {ds: versions(toy, ds) for ds in dates.values()} == {ds: {run} for run, ds in dates.items()}
+    # Rows of the later date stay, whichever was published last.
+    case.check(toy.view(expected=of_run(expected, "nightly")))
+
+
+def rebuilt(ds: str) -> frozenset[str]:
+    """The earlier days whose events a toy night of this date stages again."""
+    return frozenset((date.fromisoformat(ds) - timedelta(days=n)).isoformat() for n in (1, 2))
+
+
+COMMANDS = {
+    "rollback": ["rollback", "--run", "base"],
+    "forget": ["forget", "--user", SHOPPER],
+    "maintain": ["maintain"],
+}
+OTHER = "2026-01-08"
+ROUNDS = [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 8))]
+
+
+@dataclass
+class Round:
+    """What one random round does: nights of two dates, and some of the commands, in this order."""
+
+    draw: random.Random
+    nights: dict[str, str] = field(default_factory=lambda: {"one": DS, "two": DS, "other": OTHER})
+    commands: list[str] = field(default_factory=list)
+
+    @staticmethod
+    def of(number: int) -> Round:
+        draw = random.Random(SEED + number)
+        # The first round, which every `make test` runs, has all three.
+        count = draw.randint(1, len(COMMANDS)) if number else len(COMMANDS)
+        return Round(draw, commands=draw.sample(sorted(COMMANDS), count))
+
+    def delays(self) -> str:
+        early, within, table = self.draw.uniform(0, 1), self.draw.uniform(0, 0.3), self.draw.randint(1, 18)
+        return f"before_swap=sleep:{early:.2f},mid_swap=sleep:{within:.2f}@{table}"
+
+
+@pytest.mark.parametrize("number", ROUNDS)
+def test_anything_at_random(number: int, toy: Toy, case: Case) -> None:
+    """Two runs of a date, one of an earlier date, and commands beside them, each delayed at random places."""
+    found = Round.of(number)
+    land(LocalStore(toy.folder / "lake"), [date(2026, 1, day) for day in (7, 8, 9, 10)])
+    forgets, named = "forget" in found.commands, naming(toy.lake, SHOPPER)
+    if "maintain" in found.commands:
+        toy.environment[CROWDED] = "1"
+    if forgets or "maintain" in found.commands:
+        # Both write files of every date again.
+        toy.before = Before(sequence=toy.before.sequence)
+    nights = {run: toy.start(run=run, ds=ds, fail_at=found.delays()) for run, ds in found.nights.items()}
+    commands = {}
+    for name in found.commands:
+        time.sleep(found.draw.uniform(0.5, 2))
+        commands[name] = toy.process(["jobs.cli", *COMMANDS[name]], fail_at=found.delays())
+    case.fault(len(nights) + len(commands))
+    for name, process in commands.items():
+        done = ended(process)
+        # A rollback that comes after an erasure is refused.
+        late = (2,) if forgets and name == "rollback" else ()
+        case.exit(done.returncode, 0, *late, told=f"{found.commands}: {done.stderr}")
+    ends = {run: ended(process) for run, process in nights.items()}
+    for run, done in ends.items():
+        case.exit(done.returncode, 0, *((10,) if forgets else ()), told=f"{run}: {done.stderr}")
+    touched = rebuilt(DS) | rebuilt(OTHER) | {OTHER}
+    options: dict[str, Any] = {"touched": touched, "forgotten": {SHOPPER: named} if forgets else {}}
+    case.check(toy.view(**options))
+    published = [p["run_id"] for p in toy.lake.publishes() if p["kind"] == "night"]
+    assert sorted(published) == sorted(["base", *(run for run, done in ends.items() if done.returncode == 0)])
+    # What an erasure has outdated is run again, as the message says.
+    for run in (run for run, done in ends.items() if done.returncode):
+        done = toy.run(run=f"{run}-again", ds=found.nights[run])
+        case.exit(done.returncode, 0, told=done.stderr)
+        case.check(toy.view(**options))
 
 
 class Readers:

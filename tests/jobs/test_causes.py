@@ -11,9 +11,23 @@ import sqlalchemy as sa
 from jobs.causes import understood
 from jobs.errors import BadInput, GateFailed, Transient
 
+_ABORTED = (
+    "org.apache.spark.SparkException: Job aborted due to stage failure: Task 0 in stage 4.0 failed 1 times"
+)
+_FULL = "java.io.IOException: No space left on device"
+
 
 def database(told: str) -> sa.exc.OperationalError:
     return sa.exc.OperationalError("SELECT 1", {}, Exception(told))
+
+
+def from_spark(name: str, told: str) -> Exception:
+    """As py4j and PySpark raise it: the text of the JVM, with its trace of many lines."""
+    trace = "\n\tat org.apache.spark.scheduler.DAGScheduler.abortStage(DAGScheduler.scala:2935)"
+    kind: type[Exception] = type(name, (Exception,), {})
+    return kind(
+        f"An error occurred while calling o118.parquet.\n: {_ABORTED}{trace}\nCaused by: {told}{trace}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -26,6 +40,23 @@ def database(told: str) -> sa.exc.OperationalError:
         (database("server closed the connection\n\tunexpectedly"), Transient, "connection unexpectedly"),
         (database('FATAL:  password authentication failed for user "a"'), BadInput, "setting 'catalog'"),
         (database('FATAL:  database "b" does not exist'), BadInput, "setting 'catalog'"),
+        (from_spark("Py4JJavaError", _FULL), Transient, "no space is left"),
+        (from_spark("Py4JJavaError", "java.io.IOException: Disk quota exceeded"), Transient, "make room"),
+        (
+            from_spark("Py4JJavaError", "org.apache.hadoop.fs.s3a.AWSServiceIOException: SlowDown"),
+            Transient,
+            "the store did not answer Spark: AWSServiceIOException",
+        ),
+        (
+            from_spark("Py4JJavaError", "software.amazon.awssdk.core.exception.SdkClientException: timeout"),
+            Transient,
+            "did not answer Spark",
+        ),
+        (
+            from_spark("PythonException", "OSError: [Errno 28] No space left on device: '/lake/work/x'"),
+            Transient,
+            "make room",
+        ),
         (GateFailed("no"), GateFailed, "no"),
     ],
 )
@@ -42,6 +73,15 @@ def test_what_it_was_raised_from_counts() -> None:
     assert isinstance(understood(error), Transient)
 
 
-@pytest.mark.parametrize("error", [KeyError("x"), FileNotFoundError(errno.ENOENT, "x"), RuntimeError("x")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyError("x"),
+        FileNotFoundError(errno.ENOENT, "x"),
+        RuntimeError("x"),
+        from_spark("Py4JJavaError", "java.lang.NullPointerException"),
+        from_spark("PythonException", "ValueError: x"),
+    ],
+)
 def test_a_bug_stays_a_bug(error: Exception) -> None:
     assert understood(error) is None

@@ -6,6 +6,7 @@ import pytest
 
 from jobs import recommender_files as files
 from jobs import train_recommender
+from jobs.lake.forgotten import learnt_mark, mark_learnt
 from jobs.night import Options
 from models.recommender import training
 from models.recommender.gate import Verdict
@@ -178,17 +179,22 @@ def test_later_rows_change_nothing(trained_night, make_night):
     assert train_recommender.run(plain)["version"] == train_recommender.run(late)["version"]
 
 
+def serve(night, row):
+    """The model of this row has been in service since the day before the night."""
+    yesterday = DS - timedelta(days=1)
+    put(night, "models", [{**row, "ds": yesterday}], [yesterday])
+
+
 @pytest.fixture
 def after_another_night(trained_night):
     """Makes nights that come a day after one whose model is in service."""
     first = trained_night("first")
     train_recommender.run(first)
     (row,) = first.candidates()
-    yesterday = DS - timedelta(days=1)
 
     def make(run_id, **changes):
         night = trained_night(run_id, **changes)
-        put(night, "models", [{**row, "ds": yesterday}], [yesterday])
+        serve(night, row)
         return night, row["version"]
 
     return make
@@ -229,6 +235,25 @@ def test_a_night_trains_from_nothing(after_another_night, monkeypatch, why):
     assert night.notes()["recommender"]["selection"]
     assert summary["verdict"] == "accepted"
     assert ("going on was refused: too warm" in summary["why"]) == (why == "refused")
+
+
+def test_after_an_erasure_a_night_trains_from_nothing_and_the_next_goes_on(
+    after_another_night, trained_night
+):
+    """What the model in service learnt from a forgotten shopper is left behind, once."""
+    night, _ = after_another_night("cold")
+    mark_learnt(night.store, "a" * 64)
+    mark = learnt_mark(night.store)
+    train_recommender.run(night)
+    (cold,) = night.candidates()
+    trained_on = json.loads(cold["trained_on"])
+    assert (trained_on["start"], trained_on["without"]) == (None, mark)
+    following = trained_night("warm")
+    serve(following, cold)
+    train_recommender.run(following)
+    (warm,) = following.candidates()
+    trained_on = json.loads(warm["trained_on"])
+    assert (trained_on["start"], trained_on["without"]) == (cold["version"], mark)
 
 
 def test_an_incumbent_that_knows_held_out_days_is_not_taken_as_it_was(after_another_night, monkeypatch):
