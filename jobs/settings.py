@@ -145,6 +145,10 @@ class Settings(BaseSettings):
     )
     writer_steps: int = Field(default=400, ge=1, description="training steps of the writer, per night")
     writer_batch: int = Field(default=64, ge=1)
+    writer_width: int = Field(default=96, ge=16, multiple_of=8, description="width of the writer's network")
+    writer_blocks: int = Field(
+        default=2, ge=1, description="blocks of the writer's encoder, and of its decoder"
+    )
     writer_retrain_share: float = Field(
         default=0.02,
         ge=0,

@@ -20,6 +20,7 @@ from jobs.errors import BadInput
 from jobs.model_cards import may_go_on, read_card, write_card
 from jobs.night import Night
 from jobs.reviews import Reviews
+from jobs.settings import Settings
 from jobs.writer_learnt import Learnt, hashes, still_good
 from models.writer.clean import Marks, Pair, Plan, make_pair, make_plan
 from models.writer.encode import make_tokenizer
@@ -155,7 +156,7 @@ def learnt_from(night: Night, pairs: Pairs, judges: Mapping[str, Verifier]) -> L
     """All that a model of the date is learnt from, but for its start."""
     s = night.settings
     base = [s.writer_backend, writer_preset.base_hash(s)]
-    setup = [files.code_hash(), s.seed, s.writer_steps, s.writer_batch, base]
+    setup = [files.code_hash(), s.seed, s.writer_steps, s.writer_batch, _sizes(s), base]
     return Learnt(
         digest=_sha([pairs.digest(), *setup]),
         # Rules that leave every pair as it is ask for no training: they are no part of the digest.
@@ -172,12 +173,22 @@ def _sha(parts: list[Any]) -> str:
 
 
 def _warm_start(night: Night, incumbent: dict[str, Any] | None) -> files.AnyWriter | None:
-    """The model in service, to train on from; None once a week, and after a change of code or of backend."""
+    """The model in service, to train on from; None once a week, and after a change of code, of backend or of
+    sizes.
+    """
     if incumbent is None or not may_go_on(incumbent, night.ds, files.code_hash()):
         return None
     writer = _rival(night, incumbent)
-    wanted = PresetWriter if night.settings.writer_backend == "preset" else Writer
-    return writer if isinstance(writer, wanted) else None
+    if night.settings.writer_backend == "preset":
+        return writer if isinstance(writer, PresetWriter) else None
+    same = isinstance(writer, Writer) and writer.sizes.items() >= _sizes(night.settings).items()
+    return writer if same else None
+
+
+def _sizes(settings: Settings) -> dict[str, Any]:
+    """Of the network, by the names of `ModelConfig`; 8/3 of the width inside a block's feed-forward part."""
+    width, blocks = settings.writer_width, settings.writer_blocks
+    return {"width": width, "hidden": width * 8 // 3, "encoder_blocks": blocks, "decoder_blocks": blocks}
 
 
 def _rival(night: Night, incumbent: dict[str, Any] | None) -> files.AnyWriter | None:
@@ -258,6 +269,7 @@ def _fit(night: Night, pairs: Pairs, start: files.AnyWriter | None) -> tuple[fil
         assert start is None or isinstance(start, PresetWriter)
         return writer_preset.fit(night, pairs.train, start)
     assert start is None or isinstance(start, Writer)
+    from models.writer.model import ModelConfig
     from models.writer.train import train
 
     known = [p for p, _ in pairs.train]
@@ -273,6 +285,7 @@ def _fit(night: Night, pairs: Pairs, start: files.AnyWriter | None) -> tuple[fil
         s.writer_batch,
         s.seed,
         start=start.to_files() if start else None,
+        sizes=ModelConfig(0, **_sizes(s)),
         track=lambda items: night.track(items, "training the writer", steps),
     )
     return Writer.of(model, tokenizer, plan, known), losses

@@ -80,6 +80,11 @@ class Writer:
         return Writer(tokenizer, plan, grams, network, from_json(texts))
 
     @cached_property
+    def sizes(self) -> dict[str, Any]:
+        """Of the network, by the names of `ModelConfig`."""
+        return dict(json.loads(self._files["config.json"]))
+
+    @cached_property
     def model(self) -> Transformer:
         from models.writer.model import from_files
 

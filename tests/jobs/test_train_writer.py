@@ -140,6 +140,22 @@ def test_a_warm_start_goes_on_from_the_model_in_service(trained):
     assert again["verdict"] == "accepted", again["why"]
 
 
+def test_a_network_of_another_size_starts_from_nothing(trained):
+    lake, *_ = trained
+    warm = next(DAY + timedelta(days=d) for d in range(1, 3) if (DAY + timedelta(days=d)).toordinal() % 7)
+    night = new_night(lake, warm, "wide", writer_steps=2, writer_width=64, writer_blocks=1)
+    put(night, "products", shop(night.ds))
+    train_writer.run(night)
+    candidate = night.candidates()[0]
+    assert json.loads(candidate["trained_on"])["start"] is None
+    writer = files.load(night.store, candidate["location"])
+    assert {k: writer.sizes[k] for k in ("width", "encoder_blocks", "decoder_blocks")} == {
+        "width": 64,
+        "encoder_blocks": 1,
+        "decoder_blocks": 1,
+    }
+
+
 def test_too_few_texts_leave_the_copy_to_templates(night):
     put(night, "products", shop(night.ds, 50))
     summary = train_writer.run(night)
