@@ -143,7 +143,7 @@ def test_what_is_printed_after_the_answer_is_no_answer(
     modules: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As the JVM does when it shuts down: a step that is done stays green."""
-    code = "import sys; print('{\"rows\": 3}', flush=True); print('INFO ShutdownHookManager: x', file=sys.stderr)"
+    code = "import sys; print('{\"rows\": 3}', flush=True); print('INFO ShutdownHook: x', file=sys.stderr)"
     assert _operator(modules, monkeypatch, code + "; print('{broken')").execute(context()) == {"rows": 3}
     # Lost among too many lines: no reason for another try.
     assert _operator(modules, monkeypatch, code + "; print('x\\n' * 200)").execute(context()) is None
