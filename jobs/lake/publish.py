@@ -170,8 +170,10 @@ class Publisher:
         """Records whose base is what is current now; the files stay the same."""
         # Files that an erasure has removed cannot be staged again.
         self.require_fresh(staging.run_id, ds, pinned)
-        self._require_there(staging.run_id, ds, records, pinned)
         current = self.catalog.pointers()
+        # What is staged again is read again, and found to be there by that.
+        kept = (r for r in records if current.get(r.table) == r.base)
+        self._require_there(staging.run_id, ds, kept, pinned)
         try:
             return [r if current.get(r.table) == r.base else staging.restage(r) for r in records]
         except FileNotFoundError:
