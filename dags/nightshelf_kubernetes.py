@@ -10,7 +10,7 @@ from airflow.providers.cncf.kubernetes.callbacks import KubernetesPodOperatorCal
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from kubernetes.client import models as k8s
-from nightshelf_step import StepCommand, answer_in, failure
+from nightshelf_step import KEPT_LINES, StepCommand, answer_in, failure, said_in
 
 # Until the image is there, and a node for it.
 _START_SECONDS = 1800
@@ -46,7 +46,7 @@ class _Printed(KubernetesPodOperatorCallback):
         self.lines: list[str] = []
 
     def progress_callback(self, *, line: str, **_: Any) -> None:
-        self.lines = [*self.lines, *line.splitlines()][-100:]
+        self.lines = [*self.lines, *line.splitlines()][-KEPT_LINES:]
 
 
 class PodStepOperator(StepCommand, KubernetesPodOperator):
@@ -105,8 +105,7 @@ class PodStepOperator(StepCommand, KubernetesPodOperator):
             code = exit_code(self.remote_pod, self.base_container_name)
             if not code:
                 raise
-            said = next((line for line in reversed(self._printed.lines) if line), "")
-            raise failure(self.step, code, said) from error
+            raise failure(self.step, code, said_in(self._printed.lines)) from error
         return answer_in(self._printed.lines)
 
 

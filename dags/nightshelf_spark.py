@@ -15,7 +15,7 @@ from airflow.providers.apache.spark.hooks.spark_submit import SparkSubmitHook
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowNotFoundException
-from nightshelf_step import HOME, StepCommand, answer_in, failure
+from nightshelf_step import HOME, KEPT_LINES, StepCommand, answer_in, failure, said_in
 
 CONNECTION = os.environ.get("NIGHTSHELF_SPARK_CONNECTION") or "spark_default"
 # As in `jobs/spark.py`: what Spark needs to read and write S3.
@@ -37,7 +37,7 @@ class StepHook(SparkSubmitHook):
         def kept() -> Iterator[Any]:
             for line in itr:
                 # Spark says goodbye after the step's own last line.
-                self.lines = [*self.lines[-99:], line.strip()]
+                self.lines = [*self.lines, line.strip()][-KEPT_LINES:]
                 yield line
 
         super()._process_spark_submit_log(kept())
@@ -84,7 +84,7 @@ class SparkStepOperator(StepCommand, SparkSubmitOperator):
             code = self._hook.exit_code if isinstance(self._hook, StepHook) else None
             if not code:
                 raise
-            raise failure(self.step, code, _said(self._hook.lines)) from None
+            raise failure(self.step, code, said_in(self._hook.lines)) from None
         return answer_in(self._hook.lines)
 
     def _get_hook(self) -> SparkSubmitHook:
@@ -98,12 +98,6 @@ class SparkStepOperator(StepCommand, SparkSubmitOperator):
             packages=HADOOP_AWS if _on_s3() else None,
             conf={"spark.driver.extraJavaOptions": _java_options()},
         )
-
-
-def _said(lines: Sequence[str]) -> str:
-    """The step's own last sentence, before what Spark says when it ends."""
-    own = [line for line in lines if line.startswith("nightshelf: ")]
-    return own[-1] if own else next((line for line in reversed(lines) if line), "")
 
 
 def _package(name: str) -> Path | None:

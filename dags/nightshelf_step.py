@@ -10,6 +10,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ log = logging.getLogger(__name__)
 
 HOME = Path(os.environ.get("NIGHTSHELF_HOME") or Path(__file__).resolve().parent.parent)
 COMMAND = shlex.split(os.environ.get("NIGHTSHELF_COMMAND") or f"{shlex.quote(sys.executable)} -m jobs.cli")
+
+# Of what a step printed, so many of its last lines are kept: others may print after its answer.
+KEPT_LINES = 100
 
 # The exit codes of docs/architecture.md: another try would change nothing.
 FINAL = {2: "wrong arguments, settings or input", 10: "a gate failed"}
@@ -79,6 +83,13 @@ def answer_in(lines: Iterable[str]) -> dict[str, Any] | None:
     return None
 
 
+def said_in(lines: Iterable[str]) -> str:
+    """The step's own last sentence, wherever others print after it; else whatever was printed last."""
+    told = [line for line in lines if line]
+    own = [line for line in told if line.startswith("nightshelf: ")]
+    return (own or told or [""])[-1]
+
+
 class StepCommand:
     """The words of `nightshelf <step> --ds … --run-id …`, whatever operator runs them.
 
@@ -113,7 +124,7 @@ class StepCommand:
 
 
 class StepOperator(StepCommand, BaseOperator):
-    """Runs a step as a process; the last line of its output is the XCom.
+    """Runs a step as a process; its answer, the last line of JSON that it printed, is the XCom.
 
     Exit codes 2 and 10 fail the task for good; anything else than 0 is tried
     again as often as `retries` allows.
@@ -132,7 +143,7 @@ class StepOperator(StepCommand, BaseOperator):
         """The command as the log shows it."""
         return command
 
-    def execute(self, context: Any) -> dict[str, Any]:
+    def execute(self, context: Any) -> dict[str, Any] | None:
         command = self.command(context)
         log.info("running %s", shlex.join(self.shown(command)))
         # A session of its own, so that a timeout or a kill from the page also ends Spark's JVM.
@@ -144,19 +155,18 @@ class StepOperator(StepCommand, BaseOperator):
             text=True,
             start_new_session=True,
         )
-        last = ""
+        lines: deque[str] = deque(maxlen=KEPT_LINES)
         try:
             assert self._process.stdout is not None
             for line in self._process.stdout:
                 log.info("%s", line.rstrip())
-                last = line.strip() or last
+                lines.append(line.strip())
             code = self._process.wait()
         finally:
             self.on_kill()
         if code != 0:
-            raise failure(self.step, code, last)
-        answer: dict[str, Any] = json.loads(last)
-        return answer
+            raise failure(self.step, code, said_in(lines))
+        return answer_in(lines)
 
     def on_kill(self) -> None:
         """End the step's whole process group, if it still runs."""

@@ -11,6 +11,17 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # As boto3 and as Arrow name them.
 WRONG_KEYS = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403")
 NO_BUCKET = "NoSuchBucket"
+NO_RIGHT = ("AccessDenied", "403")
+# What a role needs for the calls whose names are not their permissions' (docs/deploy.md). Where it may not
+# list, AWS says of an absent object that access to it is denied.
+_PERMISSIONS = {
+    **dict.fromkeys(("GetObject", "HeadObject"), "GetObject and s3:ListBucket"),
+    "DeleteObjects": "DeleteObject",
+    "ListObjectsV2": "ListBucket",
+    "ListMultipartUploads": "ListBucketMultipartUploads",
+    **dict.fromkeys(("CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"), "PutObject"),
+    **dict.fromkeys(("CopyObject", "UploadPartCopy"), "GetObject and s3:PutObject"),
+}
 _ARROW_WRONG = ("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "NO_SUCH_BUCKET")
 _CATALOG_WRONG = re.compile(r"authentication failed|(database|role) \"[^\"]*\" does not exist")
 _SPARK_STORE = re.compile(r"AWS\w*Exception|SdkClientException|software\.amazon\.awssdk")
@@ -46,6 +57,11 @@ def catalog_away(error: BaseException) -> NightshelfError:
     if _CATALOG_WRONG.search(told):
         return BadInput(f"setting 'catalog': {told}")
     return Transient(f"the catalog does not answer: {told}")
+
+
+def permission(operation: str) -> str:
+    """The permission of AWS that a call to S3, named as boto3 names it, takes."""
+    return f"s3:{_PERMISSIONS.get(operation, operation)}"
 
 
 def _of_files(error: OSError) -> NightshelfError | None:

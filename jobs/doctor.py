@@ -7,6 +7,7 @@ import shutil
 import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -62,13 +63,17 @@ def disk(settings: Settings) -> Finding:
 
 
 def store(settings: Settings) -> Finding:
-    """Write, read, list and delete a small file: what every step does."""
+    """Write, read, list and delete a small file, as every step does; list uploads, as maintenance does."""
     files, key = Store.of(settings), f"work/doctor-{uuid.uuid4().hex}"
     files.write(key, b"nightshelf")
     try:
         ok = files.read(key) == b"nightshelf" and key in files.list("work")
     finally:
         files.delete([key])
+    files.dangling_uploads(datetime.now(UTC))
+    if files.exists(key):
+        found = f"what is deleted in {files.uri('')} stays: nobody could be forgotten"
+        return Finding("store", False, found, "check the bucket's rights, and what keeps its objects")
     return Finding(
         "store", ok, f"{files.uri('')} can be written and read", "check the folder's or bucket's rights"
     )

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import sqlalchemy as sa
+
 from jobs.errors import BadInput, Transient
 from jobs.lake.amend import Amender
 from jobs.lake.catalog import LakeCatalog, Swap, expired
@@ -159,7 +161,12 @@ def _undo(catalog: LakeCatalog, written: Compaction) -> None:
     """Remove what a compaction wrote, unless it was published: a reply to COMMIT may be lost."""
     if not written.written:
         return
-    shown = {metadata for p in Amender(catalog).log() for metadata in p.tables.values()}
+    try:
+        log = Amender(catalog).settled_log()
+    except sa.exc.DBAPIError:
+        # Nobody knows whether it was: the sweep finds what nothing names.
+        return
+    shown = {metadata for p in log for metadata in p.tables.values()}
     if not any(swap.metadata in shown for swap in written.swaps):
         discard(catalog, written)
 

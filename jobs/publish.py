@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from jobs.cli import main
 from jobs.errors import GateFailed
-from jobs.lake.publish import Outdated, Publisher
+from jobs.lake.publish import Outdated, Publisher, removed
 from jobs.lake.registry import BY_NAME, NIGHTLY
+from jobs.model_cards import read_card
 from jobs.night import Night
 from jobs.outdated import discard
 from jobs.runner import step_records
@@ -37,17 +38,32 @@ def run(night: Night) -> dict[str, Any]:
     done = publisher.finished(night.staging)
     # Staged again, it would be published again, and over whatever another run has published since.
     if done is None:
-        night.stage("models", _models(night))
-        night.stage("runs", _runs(night), partitions=[night.run_id])
-        for table in ("models", "runs"):
-            night.mark_audited(table)
+        ds = night.ds.isoformat()
         try:
-            done = publisher.publish(night.staging, night.ds.isoformat(), night.sequence)
+            publisher.require_fresh(night.run_id, ds, night.sequence)
+            _require_models(night)
+            night.stage("models", _models(night))
+            night.stage("runs", _runs(night), partitions=[night.run_id])
+            for table in ("models", "runs"):
+                night.mark_audited(table)
+            done = publisher.publish(night.staging, ds, night.sequence)
         except Outdated:
             discard(night)
             raise
     rows = {r.table: r.rows for r in night.staging.records()}
     return {"sequence": done.seq, "rows": rows, "tables": done.tables}
+
+
+def _require_models(night: Night) -> None:
+    """Refuse to put a model in service, or to keep rows of one, that maintenance has removed meanwhile."""
+    accepted = (c["location"] for c in night.candidates() if c["verdict"] == "accepted")
+    gone = [where for where in accepted if read_card(night.store, where) is None]
+    pinned = night.pins.get("models")
+    if pinned is not None:
+        key = night.store.key_of(pinned)
+        gone += [] if night.store.exists(key) else [key]
+    if gone:
+        raise removed(night.run_id, night.ds.isoformat(), gone[0])
 
 
 def _models(night: Night) -> pa.Table:

@@ -10,6 +10,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
+from jobs.causes import permission
 from jobs.lake.publish import Publisher
 from jobs.night import Night
 from jobs.settings import ROOT, Settings, load_settings
@@ -17,6 +18,9 @@ from tests.expectations.good_rows import DS, good
 from tests.jobs.small_lake import put
 
 PAGE = (ROOT / "docs" / "deploy.md").read_text()
+STORE = (ROOT / "jobs" / "lake" / "store.py").read_text()
+# Made by boto3 of calls that the store also makes by itself, and of uploads in parts.
+MANAGED = {"Copy", "UploadFile", "DownloadFile"}
 
 
 def publish(settings: Settings, days_ago: int, run: str) -> dict[str, str]:
@@ -62,3 +66,13 @@ def test_the_page_names_settings_that_there_are() -> None:
     assert named <= known
     new = {n for n in read if n.startswith(("NIGHTSHELF_POD_", "NIGHTSHELF_APPROVE", "NIGHTSHELF_NOTIFY"))}
     assert new | {"NIGHTSHELF_RUN_WITH", "NIGHTSHELF_SPARK_CONNECTION"} <= named
+
+
+def test_the_role_of_the_page_may_do_what_the_store_asks() -> None:
+    """Every permission that a refused call would be told to lack stands in the row on access."""
+    calls = re.findall(r"self\.client\.(?:get_paginator\(\")?([a-z_0-9]+)", STORE)
+    names = {"".join(part.title() for part in call.split("_")) for call in calls}
+    needed = {word for name in names - MANAGED for word in re.findall(r"s3:(\w+)", permission(name))}
+    assert {"ListBucketMultipartUploads", "AbortMultipartUpload", "DeleteObject", "PutObject"} <= needed
+    (row,) = (line for line in PAGE.splitlines() if line.startswith("| access |"))
+    assert needed <= set(re.findall(r"`(?:s3:)?(\w+)`", row))

@@ -17,6 +17,15 @@ class Amender(Publisher):
         with self.engine.connect() as connection:
             return self._newest(connection)
 
+    def settled_log(self) -> list[Published]:
+        """Every publish, once none is under way: one whose reply was lost is among them, or never will be.
+
+        Raises SQLAlchemy's `DBAPIError` where the catalog cannot be asked.
+        """
+        with self.engine.begin() as connection:
+            self._hold(connection)
+            return self._log(connection)
+
     def amend(self, kind: str, swaps: Iterable[Swap], base: Mapping[str, str]) -> Published:
         """Publish `swaps` over the tables as `base` has them (table → metadata file), as one publish.
 

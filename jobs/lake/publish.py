@@ -19,6 +19,7 @@ from jobs.causes import catalog_away
 from jobs.errors import BadInput, GateFailed, Transient
 from jobs.failpoints import failpoint
 from jobs.lake.catalog import NAME, LakeCatalog, Swap, pointers
+from jobs.lake.reach import missing
 from jobs.lake.registry import NIGHTLY, TABLES
 from jobs.lake.staging import Staged, Staging
 
@@ -101,8 +102,12 @@ class Publisher:
     def log(self) -> list[Published]:
         """Every publish, oldest first."""
         with self.engine.connect() as connection:
-            rows = connection.execute(sa.select(_publishes).order_by(_publishes.c.seq))
-            return [_published(row) for row in rows]
+            return self._log(connection)
+
+    @staticmethod
+    def _log(connection: sa.Connection) -> list[Published]:
+        rows = connection.execute(sa.select(_publishes).order_by(_publishes.c.seq))
+        return [_published(row) for row in rows]
 
     @staticmethod
     def _newest(connection: sa.Connection) -> Published | None:
@@ -120,7 +125,7 @@ class Publisher:
 
         `pinned`: the newest publish when the run was pinned. Raises `Outdated`
         when a shopper was forgotten since, `GateFailed` when a table lacks an audit of exactly its staged
-        metadata, `Transient` when other publishes keep winning.
+        metadata, or a file of it is gone, `Transient` when other publishes keep winning.
         """
         records = staging.records()
         for attempt in range(_ATTEMPTS):
@@ -167,11 +172,23 @@ class Publisher:
         # Files that an erasure has removed cannot be staged again.
         self.require_fresh(staging.run_id, ds, pinned)
         current = self.catalog.pointers()
+        # What is staged again is read again, and found to be there by that.
+        kept = (r for r in records if current.get(r.table) == r.base)
+        self._require_there(staging.run_id, ds, kept, pinned)
         try:
             return [r if current.get(r.table) == r.base else staging.restage(r) for r in records]
         except FileNotFoundError:
             self.require_fresh(staging.run_id, ds, pinned)
+            self._require_there(staging.run_id, ds, records, pinned)
             raise
+
+    def _require_there(self, run_id: str, ds: str, records: Iterable[Staged], pinned: int | None) -> None:
+        """Refuse what would leave readers with pointers to files that are no longer there."""
+        for record in records:
+            gone = missing(self.catalog, record.metadata, record.files)
+            if gone:
+                self.require_fresh(run_id, ds, pinned)
+                raise removed(run_id, ds, gone[0])
 
     def require_fresh(self, run_id: str, ds: str, pinned: int | None) -> None:
         """Raise `Outdated` where a shopper was forgotten since the run was pinned."""
@@ -211,6 +228,11 @@ class Publisher:
         connection.execute(_head.update().where(_head.c.id == 1).values(seq=_head.c.seq + 1))
         seq = connection.execute(sa.select(_head.c.seq).where(_head.c.id == 1)).scalar_one()
         return int(seq) - 1
+
+    @staticmethod
+    def _hold(connection: sa.Connection) -> None:
+        """Take the same lock without a new number: whoever is publishing has ended by then."""
+        connection.execute(_head.update().where(_head.c.id == 1).values(seq=_head.c.seq))
 
     @staticmethod
     def _record(connection: sa.Connection, entry: Published) -> Published:
@@ -283,8 +305,8 @@ class Publisher:
     def write_current(self) -> None:
         """Write `current.json` from the newest publish, under the publish lock."""
         with self.engine.begin() as connection:
-            # Taking the row's lock keeps a slower writer from putting an older publish over a newer one.
-            connection.execute(_head.update().where(_head.c.id == 1).values(seq=_head.c.seq))
+            # The lock keeps a slower writer from putting an older publish over a newer one.
+            self._hold(connection)
             newest = self._newest(connection)
             if newest is None:
                 return
@@ -309,6 +331,14 @@ def _gone(run_id: str, why: str) -> str:
     return (
         f"run '{run_id}' cannot be made current again: {why}. Choose a later run, or run its date again with "
         "'nightshelf nightly --ds'"
+    )
+
+
+def removed(run_id: str, ds: str, what: str) -> GateFailed:
+    """The error for a run that waited to be published for longer than its files stay."""
+    return GateFailed(
+        f"run '{run_id}' is not published, for {what} is gone; what it staged was removed by maintenance: "
+        f"run {ds} again, from its first step"
     )
 
 

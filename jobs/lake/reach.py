@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
@@ -58,3 +59,23 @@ class Reach:
 
     def _where_there(self) -> AbstractContextManager[None]:
         return suppress(FileNotFoundError) if self._missing_ok else nullcontext()
+
+
+def missing(catalog: LakeCatalog, metadata: str, files: Iterable[str]) -> list[str]:
+    """Keys that are gone of what is staged: the metadata file, its snapshot's manifests, or `files` (URIs).
+
+    Reads two small files and lists the folders of the others. What an older snapshot's manifests name is not
+    looked up: it is also reached from the metadata that this was staged on.
+    """
+    store = catalog.store
+    needed = {store.key_of(file) for file in files} | {store.key_of(metadata)}
+    try:
+        table = catalog.open(metadata)
+        current = table.current_snapshot()
+        if current is not None:
+            needed.add(store.key_of(current.manifest_list))
+            needed |= {store.key_of(m.manifest_path) for m in current.manifests(table.io)}
+    except FileNotFoundError:
+        pass  # whichever it was is missing from the listing too
+    there = {key for folder in {k.rsplit("/", 1)[0] for k in needed} for key in store.list(folder)}
+    return sorted(needed - there)

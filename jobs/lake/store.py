@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 import stat
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -22,8 +23,8 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from jobs.causes import NO_BUCKET, WRONG_KEYS
-from jobs.errors import BadInput, Transient
+from jobs.causes import NO_BUCKET, NO_RIGHT, WRONG_KEYS, permission
+from jobs.errors import BadInput, NightshelfError, Transient
 from jobs.failpoints import failpoint
 
 if TYPE_CHECKING:
@@ -32,9 +33,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # Inside the classes below `list` is the method.
 Keys = list[str]
+Errors = list[dict[str, str]]
 _COMPRESSION = "zstd"
 # An S3 DELETE takes at most this many keys.
 _DELETE_BATCH = 1000
+# Keys that the store could not remove just now are tried so often, with pauses that double, in seconds.
+_DELETE_TRIES, _DELETE_PAUSE = 4, 0.5
 
 
 @dataclass(frozen=True)
@@ -266,17 +270,29 @@ class S3Store(Store):
 
         try:
             return call()
-        except ClientError as error:
-            code = str(error.response.get("Error", {}).get("Code", ""))
+        except (ClientError, S3UploadFailedError) as error:
+            # An upload that failed says so in words, on top of the store's answer.
+            answer = error if isinstance(error, ClientError) else error.__context__
+            if not isinstance(answer, ClientError):
+                raise Transient(f"the store did not answer {what}: {error}") from error
+            code = str(answer.response.get("Error", {}).get("Code", ""))
             if code in {"404", "NoSuchKey", "NoSuchUpload"}:
                 raise FileNotFoundError(f"{what}: no such object") from error
-            if code in WRONG_KEYS or code == NO_BUCKET:
-                keys = "'s3_access_key' and 's3_secret_key'"
-                why = f"'lake' (bucket {self.bucket})" if code == NO_BUCKET else keys
-                raise BadInput(f"the store refused {what}: {code}; look at {why} in the settings") from error
-            raise Transient(f"the store refused {what}: {code}") from error
-        except (BotoCoreError, S3UploadFailedError) as error:
+            raise self._refused(what, code, answer.operation_name) from error
+        except BotoCoreError as error:
             raise Transient(f"the store did not answer {what}: {error}") from error
+
+    def _refused(self, what: str, code: str, operation: str) -> NightshelfError:
+        """The error for an answer of the store: what the settings, or the role, must have instead."""
+        told = f"the store refused {what}: {code}"
+        if code == NO_BUCKET:
+            return BadInput(f"{told}; look at 'lake' (bucket {self.bucket}) in the settings")
+        if code not in WRONG_KEYS:
+            return Transient(told)
+        if code in NO_RIGHT and not self._settings.s3_access_key.get_secret_value():
+            needed = f"{permission(operation)} on {self.bucket}"
+            return BadInput(f"{told}; no keys are set, so this machine's role needs {needed}")
+        return BadInput(f"{told}; look at 's3_access_key' and 's3_secret_key' in the settings")
 
     def _key(self, key: str) -> str:
         return self.prefix + key
@@ -346,10 +362,29 @@ class S3Store(Store):
                 self._call("end of an upload", partial(self.client.abort_multipart_upload, **where))
 
     def delete(self, keys: Iterable[str]) -> None:
-        todo = [{"Key": self._key(k)} for k in keys]
-        for start in range(0, len(todo), _DELETE_BATCH):
-            batch = {"Objects": todo[start : start + _DELETE_BATCH], "Quiet": True}
-            self._call("delete", partial(self.client.delete_objects, Bucket=self.bucket, Delete=batch))
+        left = [self._key(k) for k in keys]
+        for number in range(_DELETE_TRIES):
+            failed = self._delete(left)
+            if not failed:
+                return
+            left = [f["Key"] for f in failed]
+            # No try gives a right.
+            if any(f["Code"] in WRONG_KEYS for f in failed) or number == _DELETE_TRIES - 1:
+                break
+            time.sleep(_DELETE_PAUSE * 2**number)
+        first = next((f for f in failed if f["Code"] in WRONG_KEYS), failed[0])
+        what = f"delete of {first['Key'][len(self.prefix) :]} (one of {len(failed)})"
+        raise self._refused(what, first["Code"], "DeleteObjects")
+
+    def _delete(self, keys: Keys) -> Errors:
+        """Those that are still there, each with `Key` and `Code`: a call that succeeds may have left some."""
+        failed: Errors = []
+        for start in range(0, len(keys), _DELETE_BATCH):
+            objects = [{"Key": k} for k in keys[start : start + _DELETE_BATCH]]
+            batch = {"Objects": objects, "Quiet": True}
+            call = partial(self.client.delete_objects, Bucket=self.bucket, Delete=batch)
+            failed += self._call("delete", call).get("Errors", [])
+        return [f for f in failed if f["Code"] != "NoSuchKey"]
 
     def copy(self, source: str, target: str) -> None:
         where = {"Bucket": self.bucket, "Key": self._key(source)}

@@ -1,8 +1,8 @@
 """What of a lake is still named by something, and what is only left over.
 
-Kept are the newest publishes, everything that the tables' current metadata reaches, and what metadata reaches
-that was written, or pinned by a run that began, within the grace period. Of the rest, files younger than the
-grace period stay: a night may be about to name them.
+Kept are the newest publishes, everything that the tables' current metadata reaches, what metadata reaches
+that was written, or pinned by a run that began, within the grace period, and what a run has staged that waits
+for a person. Of the rest, files younger than the grace period stay: a night may be about to name them.
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobs.lake.catalog import LakeCatalog
-from jobs.lake.publish import FORGET, Published
+from jobs.lake.publish import FORGET, Published, Publisher
 from jobs.lake.reach import Reach
 from jobs.lake.store import Entry, Store
+from jobs.lake.waiting import Waiting, waiting
 from jobs.settings import Settings
 
 # Publishes that are no night's: they do not push one out of the window of kept ones.
 _OWN_KINDS = ("night", "rollback")
 _METADATA = ".metadata.json"
+_CARD = "/card.json"
 
 
 @dataclass
@@ -87,7 +89,9 @@ class Sweep:
 
     def leftovers(self, settings: Settings) -> Iterator[Leftovers]:
         """What may go, kind by kind."""
-        roots = self._reachable()
+        limit = min(self.now - timedelta(days=settings.keep_days), self.before)
+        held = list(self._waiting(limit))
+        roots = self._reachable({metadata for run in held for metadata in run.metadata})
         tables = self._old("tables", "warehouse", lambda e: e.key not in roots)
         # What names goes before what is named: a rollback finds a publish whole, or finds that it is gone.
         tables.entries.sort(key=lambda e: not e.key.endswith(_METADATA))
@@ -95,15 +99,26 @@ class Sweep:
         named = self._landed()
         yield self._old("landing", "landing", lambda e: not _is_named(e.key, named))
         yield self._old("work", "work", lambda e: True)
-        limit = min(self.now - timedelta(days=settings.keep_days), self.before)
         yield self._old_folders("runs", 2, {f"runs/{p.run_id}" for p in self.kept}, limit)
-        yield self._old_folders("models", 3, self._kept_models(settings.keep_models), self.before)
+        candidates = {folder for run in held for folder in run.models}
+        keep = self._kept_models(settings.keep_models) | candidates
+        models = self._old_folders("models", 3, keep, self.before)
+        # A card says that its model is whole.
+        models.entries.sort(key=lambda e: not e.key.endswith(_CARD))
+        yield models
 
     def _old(self, kind: str, prefix: str, may_go: Callable[[Entry], bool]) -> Leftovers:
         found = (e for e in self.store.entries(prefix) if e.modified < self.before and may_go(e))
         return Leftovers(kind, list(found))
 
-    def _reachable(self) -> set[str]:
+    def _waiting(self, limit: datetime) -> Iterator[Waiting]:
+        """Runs that a person may still publish, of those whose folders stay."""
+        runs = _by_folder(self.store.entries("runs"), 2)
+        fresh = {f: {e.key for e in es} for f, es in runs.items() if max(e.modified for e in es) >= limit}
+        return waiting(self.catalog, Publisher(self.catalog).log(), fresh)
+
+    def _reachable(self, held: Collection[str]) -> set[str]:
+        """Keys that something leads to; `held`: metadata files that runs need which wait for a person."""
         reach = Reach(self.catalog)
         found: set[str] = set()
         for metadata in {m for p in self.kept for m in p.tables.values()} | self._pinned():
@@ -111,11 +126,12 @@ class Sweep:
         for metadata in self.catalog.pointers().values():
             # What is published while we look may list snapshots that are not kept: they stay till next time.
             found |= reach.of(metadata, every_snapshot=metadata not in self.expiring)
-        for entry in self.store.entries("warehouse"):
-            if entry.key.endswith(_METADATA) and entry.modified >= self.before:
-                # Of a run that was refused or undone a part may be gone already.
-                with suppress(FileNotFoundError):
-                    found |= reach.of(self.store.location(entry.key), every_snapshot=False)
+        written = (e for e in self.store.entries("warehouse") if e.key.endswith(_METADATA))
+        young = {self.store.location(e.key) for e in written if e.modified >= self.before}
+        for metadata in young | {*held}:
+            # Of a run that was refused or undone a part may be gone already.
+            with suppress(FileNotFoundError):
+                found |= reach.of(metadata, every_snapshot=False)
         return found
 
     def _pinned(self) -> set[str]:
@@ -137,9 +153,7 @@ class Sweep:
         """Whole folders below `kind`, so many names deep, to which nothing was written since `limit`, but for
         those in `keep`.
         """
-        folders: dict[str, list[Entry]] = {}
-        for entry in self.store.entries(kind):
-            folders.setdefault("/".join(entry.key.split("/")[:depth]), []).append(entry)
+        folders = _by_folder(self.store.entries(kind), depth)
         old = (e for f, e in folders.items() if f not in keep and max(x.modified for x in e) < limit)
         return Leftovers(kind, [entry for entries in old for entry in entries])
 
@@ -159,6 +173,14 @@ class Sweep:
         )
         rows: list[dict[str, Any]] = scan.to_arrow().to_pylist()
         return rows
+
+
+def _by_folder(entries: Iterable[Entry], depth: int) -> dict[str, list[Entry]]:
+    """Folder, so many names deep, → what lies in it."""
+    folders: dict[str, list[Entry]] = {}
+    for entry in entries:
+        folders.setdefault("/".join(entry.key.split("/")[:depth]), []).append(entry)
+    return folders
 
 
 def _is_named(key: str, folders: set[str]) -> bool:

@@ -139,6 +139,26 @@ def test_the_last_line_is_the_xcom(modules: SimpleNamespace, monkeypatch: pytest
     assert operator.execute(context()) == {"rows": 3}
 
 
+def test_what_is_printed_after_the_answer_is_no_answer(
+    modules: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the JVM does when it shuts down: a step that is done stays green."""
+    code = "import sys; print('{\"rows\": 3}', flush=True); print('INFO ShutdownHook: x', file=sys.stderr)"
+    assert _operator(modules, monkeypatch, code + "; print('{broken')").execute(context()) == {"rows": 3}
+    # Lost among too many lines: no reason for another try.
+    assert _operator(modules, monkeypatch, code + "; print('x\\n' * 200)").execute(context()) is None
+
+
+def test_the_error_is_the_steps_own_sentence(
+    modules: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    code = "print('nightshelf: why it failed'); print('INFO ShutdownHookManager: x'); raise SystemExit(10)"
+    with pytest.raises(AirflowFailException, match=r"exit 10\): nightshelf: why it failed$"):
+        _operator(modules, monkeypatch, code).execute(context())
+
+
 def test_dag_files_import_none_of_our_code(tmp_path: Path) -> None:
     code = (
         "import sys, nightly\n"

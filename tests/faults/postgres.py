@@ -19,6 +19,8 @@ from scripts.services import postgres as servers
 from scripts.services.process import DidNotStart, start, wait_ready
 from tests.servers import free_ports, or_skip, stop
 
+_LATE_SECONDS = 3
+
 
 class Postgres:
     """A server on a port of its own; `kill` is `kill -9` of its postmaster, `start` its recovery."""
@@ -72,7 +74,7 @@ def postgres() -> Iterator[Postgres]:
 
 class Wire:
     """A TCP proxy in front of PostgreSQL. `lose_reply`: the next COMMIT is done, and nobody is told;
-    `lose_request`: the next COMMIT never arrives.
+    `lose_request`: the next COMMIT never arrives; `late_request`: it does, after its sender was cut off.
     """
 
     def __init__(self, upstream: int) -> None:
@@ -108,6 +110,9 @@ class Wire:
                     if mode == "lose_request":
                         break
                     quiet.set()
+                    if mode == "late_request":
+                        _shut(client)
+                        time.sleep(_LATE_SECONDS)
                 server.sendall(data)
         _shut(client, server)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import random
+import re
 import socket
 import struct
 import threading
@@ -31,7 +32,14 @@ KINDS = (
     "cut_upload",  # half of the body reaches the store, then both connections are cut
     "cut_download",  # half of the answer's body, then the connection is cut
     "lost_reply",  # the store did it, the answer is lost
+    "keys_kept",  # a DELETE of many keys is answered with 200 and an error for each; the store sees nothing
 )
+
+
+def _kept(body: bytes) -> bytes:
+    keys = re.findall(rb"<Key>(.*?)</Key>", body)
+    errors = (b"<Error><Key>%s</Key><Code>InternalError</Code></Error>" % key for key in keys)
+    return b'<?xml version="1.0" encoding="UTF-8"?><DeleteResult>%s</DeleteResult>' % b"".join(errors)
 
 
 @dataclass
@@ -66,11 +74,12 @@ class Proxy(ThreadingHTTPServer):
             self._fault, hits = Fault(), self.hits
         return hits
 
-    def choose(self, method: str, body: int) -> str:
+    def choose(self, method: str, path: str, body: int) -> str:
         with self._lock:
             self.requests += 1
             fault = self._fault
             useless = fault.kind == "cut_upload" and body < 2
+            useless |= fault.kind == "keys_kept" and "?delete" not in path
             if not fault.kind or useless or fault.method not in ("", method) or self.hits >= fault.times:
                 return ""
             if self._draw.random() >= fault.share:
@@ -94,11 +103,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _pass(self) -> None:
         body = self._body()
-        kind = self.server.choose(self.command, len(body))
+        kind = self.server.choose(self.command, self.path, len(body))
         if kind == "reset":
             return self._cut()
         if kind == "slow_down":
             return self._answer(503, {"Content-Type": "application/xml"}, _SLOW_DOWN)
+        if kind == "keys_kept":
+            return self._answer(200, {"Content-Type": "application/xml"}, _kept(body))
         if kind == "latency":
             time.sleep(0.5)
         upstream = http.client.HTTPConnection(*self.server.upstream, timeout=60)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from tests.faults.conftest import Barrier, Toy, ended
+from tests.faults.invariants import Before, naming
 from tests.faults.postgres import Postgres, Wire
 from tests.faults.recorder import Case
+from tests.faults.toy import CROWDED, SHOPPER
 
 MakeBarrier = Callable[[str], Barrier]
 
@@ -75,6 +79,56 @@ def test_commit_lost_on_the_wire(
     case.exit(done.returncode, 0, told=done.stderr)
     case.check(toy.view(expected=expected))
     assert [p["run_id"] for p in toy.lake.publishes()] == ["base", "night"]
+
+
+def settle(toy: Toy) -> None:
+    """Wait until no publish is under way: a COMMIT that is late holds its lock."""
+    with sa.create_engine(toy.lake.catalog).begin() as connection:
+        connection.execute(sa.text("SELECT seq FROM nightshelf_head FOR UPDATE"))
+
+
+CARE = [("maintain", "late_request"), ("forget", "lose_reply")]
+CARE_TOO = [("maintain", "lose_reply"), ("maintain", "lose_request"), ("forget", "lose_request")]
+
+
+@pytest.mark.parametrize(
+    ("command", "loss"), [*CARE, *(pytest.param(*c, marks=pytest.mark.slow) for c in CARE_TOO)]
+)
+def test_commit_of_care_lost_on_the_wire(
+    command: str, loss: str, on_postgres: Toy, wire: Wire, barrier: MakeBarrier, case: Case
+) -> None:
+    """It says that trying again helps. What a late COMMIT shows is whole; again, it ends what it began."""
+    toy, gate = on_postgres, barrier("gate")
+    assert toy.run(run="crowded", **{CROWDED: "1"}).returncode == 0
+    toy.before = Before(sequence=toy.before.sequence)
+    rows, words, told = published(toy), [command], {}
+    if command == "forget":
+        words += ["--user", SHOPPER]
+        told = {"forgotten": {SHOPPER: naming(toy.lake, SHOPPER)}}
+    running = toy.process(["jobs.cli", *words], fail_at=f"mid_swap={gate.action}@1")
+    gate.await_arrival(running)
+    wire.mode = loss
+    gate.open()
+    done = ended(running)
+    assert wire.lost == 1
+    case.fault()
+    case.exit(done.returncode, 20, told=done.stderr)
+    one_line(done.stderr)
+    settle(toy)
+    case.check(toy.view(settled=False, erased=False, **told))
+    done = toy.cli(*words)
+    case.exit(done.returncode, 0, told=done.stderr)
+    case.check(toy.view(**told))
+    if command == "maintain":
+        assert published(toy) == rows
+    kinds = Counter(p["kind"] for p in toy.lake.publishes())
+    # An erasure that is given again also publishes again: not all files of before it were removed.
+    assert kinds["compact"] == (command == "maintain")
+    assert bool(kinds["forget"]) is (command == "forget")
+
+
+def published(toy: Toy) -> dict[str, list[dict[str, Any]]]:
+    return {t: toy.lake.rows(m) for t, m in toy.lake.pointers().items()}
 
 
 def test_sqlite_held_by_another_for_seconds(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.faults.proxy import Fault, Proxy, proxy
 from tests.faults.reader import Bucket, Outside
 from tests.faults.recorder import Case
 from tests.faults.test_catalog import one_line
+from tests.faults.toy import SHOPPER
 
 pytestmark = pytest.mark.s3
 KEY, SECRET = "test:tester", "testing"
@@ -33,8 +35,12 @@ def wire(s3_endpoint: str) -> Iterator[Proxy]:
 def _s3_base(
     wire: Proxy, s3_endpoint: str, processes: Forks, tmp_path_factory: pytest.TempPathFactory
 ) -> Toy:
+    return with_a_night(wire, s3_endpoint, processes, tmp_path_factory.mktemp("s3"))
+
+
+def with_a_night(wire: Proxy, s3_endpoint: str, processes: Forks, folder: Path) -> Toy:
     """A bucket with one published night; Nightshelf goes through the proxy, readers do not."""
-    folder, bucket = tmp_path_factory.mktemp("s3"), f"shop-{uuid.uuid4().hex[:12]}"
+    bucket = f"shop-{uuid.uuid4().hex[:12]}"
     direct = Bucket(s3_endpoint, KEY, SECRET)
     direct.client().create_bucket(Bucket=bucket)
     catalog = f"sqlite:///{folder}/catalog.db?timeout=60"
@@ -193,3 +199,26 @@ def bring_back(store: Bucket, bucket: str, copy: dict[str, bytes]) -> None:
     client.create_bucket(Bucket=bucket)
     for key, body in copy.items():
         client.put_object(Bucket=bucket, Key=key, Body=body)
+
+
+def test_a_store_that_keeps_what_an_erasure_deletes(
+    wire: Proxy, s3_endpoint: str, processes: Forks, tmp_path: Path, case: Case
+) -> None:
+    """It answers 200, and says of each key that it is still there: the erasure has not ended."""
+    wire.heal()
+    toy = with_a_night(wire, s3_endpoint, processes, tmp_path)
+    lake, old = toy.lake, set(toy.lake.listing("warehouse/recommendations"))
+    wire.inject(Fault("keys_kept"))
+    done = toy.cli("forget", "--user", SHOPPER)
+    case.fault(wire.heal())
+    case.exit(done.returncode, 20, told=done.stderr)
+    one_line(done.stderr)
+    assert "InternalError" in done.stderr
+    assert SHOPPER not in done.stdout + done.stderr
+    assert len([u for u in lake.listing("forgotten") if u.endswith(".pending")]) == 1
+    assert old <= set(lake.listing("warehouse/recommendations"))
+    done = toy.cli("forget", "--user", SHOPPER)
+    case.exit(done.returncode, 0, told=done.stderr)
+    assert not [u for u in lake.listing("forgotten") if u.endswith(".pending")]
+    assert not old & set(lake.listing("warehouse/recommendations"))
+    case.check(toy.view())

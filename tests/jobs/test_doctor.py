@@ -9,6 +9,7 @@ import pytest
 
 from jobs import doctor
 from jobs.errors import BadInput
+from jobs.lake.store import LocalStore
 from jobs.settings import Settings, load_settings
 
 
@@ -70,3 +71,25 @@ def test_a_note_is_shown_and_ends_with_0(
     assert doctor.examine(lake_settings, as_json=True) == 0
     listed = json.loads(capsys.readouterr().out)
     assert [f["check"] for f in listed if f["warning"]] == ["readers"]
+
+
+def test_a_store_that_keeps_what_is_deleted_is_wrong(
+    lake_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert doctor.store(lake_settings).ok
+    monkeypatch.setattr(LocalStore, "delete", lambda *_: None)
+    found = doctor.store(lake_settings)
+    assert not found.ok
+    assert "what is deleted in" in found.found
+
+
+def test_uploads_that_maintenance_could_not_list_are_wrong(
+    lake_settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*_: object) -> None:
+        raise BadInput("this machine's role needs s3:ListBucketMultipartUploads")
+
+    monkeypatch.setattr(LocalStore, "dangling_uploads", refused)
+    monkeypatch.setattr(doctor, "CHECKS", (doctor.store,))
+    assert doctor.examine(lake_settings, as_json=False) == 1
+    assert "role needs s3:ListBucketMultipartUploads" in capsys.readouterr().out

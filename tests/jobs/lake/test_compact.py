@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import sqlalchemy as sa
 
 from jobs.errors import BadInput, Transient
 from jobs.forget_user import forget_user
@@ -255,6 +256,23 @@ def test_a_lost_answer_removes_nothing_that_is_published(
             maintain(lake_settings)
     assert rows(night) == before
     assert len(files(night)) == 2
+
+
+def test_a_catalog_that_cannot_be_asked_removes_nothing(
+    lake_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A COMMIT may still land: what was joined stays, for the sweep to find."""
+    night = crowded(lake_settings)
+
+    def away(*_: Any) -> Any:
+        raise sa.exc.OperationalError("COMMIT", {}, Exception("server closed the connection"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Amender, "amend", away)
+        patch.setattr(Amender, "settled_log", away)
+        with pytest.raises(sa.exc.OperationalError):
+            maintain(lake_settings)
+    assert len([k for k in night.store.list("warehouse") if "/compact-" in k]) == 2
 
 
 def test_lost_rows_are_told_and_nothing_is_published(

@@ -11,14 +11,17 @@ from typing import Any
 
 import pytest
 
-from jobs.errors import BadInput
-from jobs.lake.publish import Publisher
+from jobs import publish as publish_step
+from jobs.errors import BadInput, GateFailed
+from jobs.lake.amend import Amender
+from jobs.lake.publish import FORGET, Publisher
 from jobs.lake.reach import Reach
 from jobs.lake.store import LocalStore, S3Store, Store
 from jobs.lake_maintenance import Maintained, maintain
 from jobs.night import Night
 from jobs.settings import Settings
 from tests.jobs.lake.conftest import TABLES, publish_run, stage_run
+from tests.jobs.test_night import row
 
 NIGHTS = 6
 LATER = timedelta(days=30)
@@ -213,6 +216,126 @@ def test_a_staged_night_is_published_after_maintenance(nights: Settings) -> None
     assert {r["ds"].day for r in rows(nights, night.catalog.pointers())["intake"]} == {1, 2, 3, 4, 5, 9}
 
 
+def held_back(settings: Settings) -> Night:
+    """A night that passed its audit ten days ago, with a candidate model; four were published since."""
+    night = stage_run(settings, "2026-01-09", "held")
+    night.add_model(row("v9") | {"location": "models/recommender/v9"})
+    night.store.write("models/recommender/v9/card.json", b"{}")
+    for number in range(4):
+        publish_run(settings, f"2026-01-1{number}", f"q{number}")
+    age(settings, [k for k in files(settings) if not k.startswith("runs/q")], 10)
+    return night
+
+
+def own_files(night: Night) -> set[str]:
+    """What only the night's own staging leads to."""
+    records, reach = night.staging.records(), Reach(night.catalog)
+    staged = {k for r in records for k in reach.of(r.metadata, every_snapshot=False)}
+    return staged - {k for m in night.catalog.pointers().values() for k in reach.of(m)}
+
+
+def test_a_night_that_waits_for_a_person_is_published_after_maintenance(nights: Settings) -> None:
+    night = held_back(nights)
+    own, pinned = own_files(night), rows(nights, night.pins)
+    done = maintain(nights.model_copy(update={"keep_runs": 1}))
+    assert done.removed["tables"]["files"] > 0
+    assert own <= files(nights)
+    assert rows(nights, night.pins) == pinned
+    assert night.store.exists("models/recommender/v9/card.json")
+    Publisher(night.catalog).publish(night.staging, "2026-01-09", night.sequence)
+    days = {r["ds"].day for r in rows(nights, night.catalog.pointers())["intake"]}
+    assert days == {1, 2, 3, 4, 5, 9, 10, 11, 12, 13}
+    # Published it waits no longer, and leaves the window as any other night.
+    publish_run(nights, "2026-01-14", "last")
+    own = own_files(night)
+    assert own
+    later(nights, keep_runs=1)
+    assert not own & files(nights)
+
+
+def test_a_night_that_may_not_be_published_does_not_wait(nights: Settings) -> None:
+    """One lacks an audit, one was outdated by an erasure."""
+    night = held_back(nights)
+    own = own_files(night)
+    unaudited = stage_run(nights, "2026-01-09", "unaudited")
+    unaudited.stage("intake", unaudited.read("intake"))
+    age(nights, [k for k in files(nights) if not k.startswith("runs/q")], 10)
+    more = own_files(unaudited)
+    maintain(nights.model_copy(update={"keep_runs": 1}))
+    assert own <= files(nights)
+    assert not more & files(nights)
+    Amender(night.catalog).amend(FORGET, [], night.catalog.pointers())
+    maintain(nights)
+    assert not own & files(nights)
+    assert not night.store.exists("models/recommender/v9/card.json")
+
+
+def test_a_night_whose_folder_has_had_its_time_is_not_kept(nights: Settings) -> None:
+    night = held_back(nights)
+    own = own_files(night)
+    maintain(nights.model_copy(update={"keep_runs": 1, "keep_days": 5}))
+    left = files(nights)
+    assert not own & left
+    assert not [k for k in left if k.startswith(("runs/held", "models/recommender/v9"))]
+
+
+@pytest.mark.parametrize("part", ["metadata", "manifest list", "manifest", "data"])
+def test_a_night_of_which_a_file_is_gone_is_not_published(nights: Settings, part: str) -> None:
+    night = stage_run(nights, "2026-01-09", "held")
+    record = night.staging.record("similar_items")
+    assert record is not None
+    table = night.catalog.open(record.metadata)
+    snapshot = table.current_snapshot()
+    assert snapshot is not None
+    uri = {
+        "metadata": record.metadata,
+        "manifest list": snapshot.manifest_list,
+        "manifest": snapshot.manifests(table.io)[0].manifest_path,
+        "data": record.files[0],
+    }[part]
+    night.store.delete([night.store.key_of(uri)])
+    publisher = Publisher(night.catalog)
+    refused(publisher, night)
+    # The others are written anew on what is current by now; rows that are gone stay gone.
+    publish_run(nights, "2026-01-08", "quick")
+    if part == "data":
+        refused(publisher, night)
+    else:
+        publisher.publish(night.staging, "2026-01-09", night.sequence)
+        assert {8, 9} <= {r["ds"].day for r in rows(nights, night.catalog.pointers())["similar_items"]}
+
+
+def refused(publisher: Publisher, night: Night) -> None:
+    """Exit 10 with the line that says what to do; readers see what they saw."""
+    before, log = night.catalog.pointers(), publisher.log()
+    says = "what it staged was removed by maintenance: run 2026-01-09 again"
+    with pytest.raises(GateFailed, match=says) as caught:
+        publisher.publish(night.staging, "2026-01-09", night.sequence)
+    assert caught.value.exit_code == 10
+    assert night.catalog.pointers() == before
+    assert publisher.log() == log
+
+
+@pytest.mark.parametrize("gone", ["candidate", "pinned rows"])
+def test_a_model_that_is_gone_is_not_put_in_service(
+    nights: Settings, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    monkeypatch.setattr(publish_step, "NIGHTLY", ())
+    card = "models/recommender/v9/card.json"
+    Store.of(nights).write(card, b"{}")
+    for run_id in ("before", "held"):
+        night = stage_run(nights, "2026-01-09", run_id)
+        night.add_model(row("v9") | {"location": "models/recommender/v9"})
+        if run_id == "before":
+            publish_step.run(night)
+    pinned = night.store.key_of(night.pins["models"])
+    night.store.delete([card if gone == "candidate" else pinned])
+    before = night.catalog.pointers()
+    with pytest.raises(GateFailed, match="what it staged was removed by maintenance: run 2026-01-09 again"):
+        publish_step.run(night)
+    assert night.catalog.pointers() == before
+
+
 def test_folders_of_old_runs_go_with_their_reports(nights: Settings) -> None:
     store = Store.of(nights)
     for number in range(1, NIGHTS + 1):
@@ -225,7 +348,6 @@ def test_folders_of_old_runs_go_with_their_reports(nights: Settings) -> None:
 
 def test_models_in_service_and_the_newest_ones_stay(lake_settings: Settings) -> None:
     from jobs.publish import _models
-    from tests.jobs.test_night import row
 
     for number in range(1, 7):
         night = Night(lake_settings, date(2026, 1, number), f"r{number}")
@@ -257,8 +379,6 @@ def test_an_empty_lake_is_no_error(lake_settings: Settings) -> None:
 
 
 def test_a_night_in_between_is_kept(nights: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    from jobs.lake.amend import Amender
-
     amend, calls = Amender.amend, []
 
     def late(self: Amender, *args: Any) -> Any:

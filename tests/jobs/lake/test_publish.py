@@ -16,8 +16,9 @@ import pytest
 import sqlalchemy as sa
 
 from jobs.errors import BadInput, GateFailed
+from jobs.lake.amend import Amender
 from jobs.lake.catalog import RUN_PROPERTY, LakeCatalog
-from jobs.lake.publish import Publisher
+from jobs.lake.publish import Published, Publisher
 from jobs.lake.store import Store
 from jobs.night import Night
 from jobs.settings import Settings
@@ -127,6 +128,26 @@ def test_a_lost_reply_to_commit_is_not_published_twice(
     monkeypatch.setattr(publisher, "_swap", reply_lost)
     assert publisher.publish(night.staging, "2026-01-01").seq == 1
     assert [p.run_id for p in publisher.log()] == ["a"]
+
+
+def test_the_settled_log_has_a_publish_whose_commit_is_under_way(any_catalog: Settings) -> None:
+    """Nobody was told of its end yet: what it publishes may not be taken for left over."""
+    publish_run(any_catalog, "2026-01-01", "a")
+    under_way = threading.Event()
+
+    def slow() -> None:
+        publisher = Publisher(catalog_of(any_catalog))
+        with publisher.engine.begin() as connection:
+            seq = publisher._lock(connection) + 1
+            publisher._record(connection, Published(seq, "b", "2026-01-02", "compact", {}))
+            under_way.set()
+            time.sleep(1.5)
+
+    amender, thread = Amender(catalog_of(any_catalog)), threading.Thread(target=slow)
+    thread.start()
+    assert under_way.wait(30)
+    assert [p.run_id for p in amender.settled_log()] == ["a", "b"]
+    thread.join()
 
 
 def test_another_date_published_in_between_is_kept(any_catalog: Settings) -> None:

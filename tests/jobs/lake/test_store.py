@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from jobs.errors import BadInput
-from jobs.lake.store import LocalStore, Store
-from jobs.settings import Settings
+from jobs.errors import BadInput, Transient
+from jobs.lake import store as module
+from jobs.lake.store import LocalStore, S3Store, Store
+from jobs.settings import Settings, load_settings
 
 
 @pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.s3)])
@@ -82,3 +85,76 @@ def test_wrong_keys_are_a_wrong_setting(s3_settings: Settings) -> None:
     store = Store.of(s3_settings.model_copy(update={"s3_secret_key": SecretStr("wrong")}))
     with pytest.raises(BadInput, match="refused write of a: SignatureDoesNotMatch; look at 's3_access_key'"):
         store.write("a", b"")
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An S3 store that takes its rights from the machine, and what it is to be answered."""
+    from botocore.stub import Stubber
+
+    monkeypatch.setattr(module, "_DELETE_PAUSE", 0)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "role")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "role")
+    store = S3Store(load_settings(lake="s3://shop/lake"))
+    with Stubber(store.client) as stub:
+        yield store, stub
+        stub.assert_no_pending_responses()
+
+
+def _told(stub: Any, keys: list[str], *errors: tuple[str, str]) -> None:
+    """The next DELETE is of these keys, and succeeds but for these (key, code)."""
+    objects = [{"Key": f"lake/{k}"} for k in keys]
+    answer = {"Errors": [{"Key": f"lake/{k}", "Code": code} for k, code in errors]}
+    stub.add_response(
+        "delete_objects", answer, {"Bucket": "shop", "Delete": {"Objects": objects, "Quiet": True}}
+    )
+
+
+def test_keys_that_a_delete_left_are_tried_again(answers: Any) -> None:
+    store, stub = answers
+    _told(stub, ["a", "b", "c"], ("b", "InternalError"), ("c", "NoSuchKey"))
+    _told(stub, ["b"])
+    store.delete(["a", "b", "c"])
+
+
+def test_a_delete_that_leaves_keys_is_no_success(answers: Any) -> None:
+    store, stub = answers
+    _told(stub, ["a", "b"], ("b", "InternalError"))
+    for _ in range(module._DELETE_TRIES - 1):
+        _told(stub, ["b"], ("b", "SlowDown"))
+    with pytest.raises(Transient, match=r"refused delete of b \(one of 1\): SlowDown"):
+        store.delete(["a", "b"])
+
+
+def test_a_delete_without_the_right_is_a_wrong_setting(answers: Any) -> None:
+    store, stub = answers
+    _told(stub, ["a", "b"], ("a", "InternalError"), ("b", "AccessDenied"))
+    with pytest.raises(BadInput, match=r"delete of b .*AccessDenied; .* role needs s3:DeleteObject on shop"):
+        store.delete(["a", "b"])
+
+
+def test_where_no_keys_are_set_the_missing_permission_is_named(answers: Any) -> None:
+    from datetime import UTC, datetime
+
+    store, stub = answers
+    calls = {
+        "list_multipart_uploads": (
+            lambda: store.dangling_uploads(datetime.now(UTC)),
+            "ListBucketMultipartUploads",
+        ),
+        "list_objects_v2": (lambda: store.list("a"), "ListBucket"),
+        "head_object": (lambda: store.exists("a"), "GetObject and s3:ListBucket"),
+        "put_object": (lambda: store.write("a", b""), "PutObject"),
+    }
+    for method, (call, permission) in calls.items():
+        stub.add_client_error(method, "AccessDenied", http_status_code=403)
+        with pytest.raises(BadInput, match=f"AccessDenied; no keys are set.* needs s3:{permission} on shop"):
+            call()
+
+
+def test_an_upload_without_the_right_is_a_wrong_setting(answers: Any, tmp_path: Path) -> None:
+    store, stub = answers
+    (tmp_path / "model").write_bytes(b"x")
+    stub.add_client_error("put_object", "AccessDenied", http_status_code=403)
+    with pytest.raises(BadInput, match=r"upload of models/m: AccessDenied; .* needs s3:PutObject"):
+        store.push(tmp_path / "model", "models/m")
