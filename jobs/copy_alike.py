@@ -5,7 +5,7 @@ texts of each category are put on a shelf: those of people and of yesterday, the
 A new text that is too like one on the shelf, or begins as too many do, gives way to another of the product's
 texts that is not; where there is none, the least bad stays and is counted. The outcome depends neither on the
 size of the blocks nor on the order in which they were written. Only the blocks that are touched are written
-again, and only one category is held as more than columns.
+again. One language's columns are held at a time, and of them one category as more than columns.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ TEXTS = pa.schema(
         ("signature", pa.binary(PERMUTATIONS)),
     ]
 )
-_COMPARED = ["product_id", "language", "category", "family", "fixed", "rank", "opening", "signature"]
+_COMPARED = ["product_id", "category", "family", "fixed", "rank", "opening", "signature"]
 # Of smaller categories an opening's share says nothing.
 MIN_CATEGORY = 10
 EXAMPLES = 3
@@ -85,45 +86,51 @@ def limit(desk: Desk, shards: Sequence[str], products: ByProduct) -> Limited:
     store = desk.night.store
     if not shards:
         return Limited([])
-    read = (store.read_parquet(f"{base}.texts", _COMPARED) for base in shards)
-    texts = pa.concat_tables(
-        t.append_column("block", pa.array(np.full(t.num_rows, i, np.int32))) for i, t in enumerate(read)
-    )
     chosen: dict[int, dict[Key, int]] = {}
-    findings: dict[str, _Findings] = {language: _Findings() for language in desk.judges}
-    for language, category, rows in _categories(texts):
-        findings[language].take(desk, category, rows, chosen)
+    findings: dict[str, _Findings] = {language: _Findings(language) for language in desk.judges}
+    for language, found in findings.items():
+        for category, rows in _categories(_texts(store, shards, language)):
+            found.take(desk, category, rows, chosen)
     done = list(shards)
     size = desk.night.settings.block_size
     for block, ranks in sorted(chosen.items()):
         ids = {product for product, _ in ranks}
         sources = [row for row in products.block(block * size, size) if row["product_id"] in ids]
         done[block] = _rewritten(desk, shards[block], ranks, sources)
-    report = {name: found.report(store, shards, name) for name, found in findings.items()}
+    report = {name: found.report(store, shards) for name, found in findings.items()}
     return Limited(done, report)
 
 
-def _categories(texts: pa.Table) -> Iterator[tuple[str, str, list[list[Row]]]]:
-    """Language, category, and its products' texts: the fixed ones first, then by id; each best first."""
+def _texts(store: Store, shards: Sequence[str], language: str) -> pa.Table:
+    """What is compared of a language's texts, with the number of its block."""
+    found = []
+    for number, base in enumerate(shards):
+        texts = store.read_parquet(f"{base}.texts", [*_COMPARED, "language"])
+        texts = texts.filter(pc.equal(texts["language"], language)).select(_COMPARED)
+        block = pa.array(np.full(texts.num_rows, number, np.int32))
+        found.append(texts.append_column("block", block))
+    return pa.concat_tables(found)
+
+
+def _categories(texts: pa.Table) -> Iterator[tuple[str, list[list[Row]]]]:
+    """A category and its products' texts: the fixed ones first, then by id; each best first."""
     texts = texts.append_column("new", pc.invert(texts["fixed"]).cast(pa.int8()))
-    order = ("language", "category", "new", "product_id", "rank")
-    texts = texts.sort_by([(name, "ascending") for name in order])
-    languages, categories = texts["language"].to_pylist(), texts["category"].to_pylist()
-    start = 0
-    for end in range(1, len(languages) + 1):
-        here = languages[start], categories[start]
-        if end == len(languages) or (languages[end], categories[end]) != here:
-            products: dict[str, list[Row]] = {}
-            for row in texts.slice(start, end - start).to_pylist():
-                products.setdefault(row["product_id"], []).append(row)
-            yield (*here, list(products.values()))
-            start = end
+    texts = texts.sort_by([(name, "ascending") for name in ("category", "new", "product_id", "rank")])
+    names = texts["category"]
+    begins = pc.not_equal(names[1:], names[:-1]).to_numpy()
+    for start, end in pairwise([0, *(np.flatnonzero(begins) + 1).tolist(), len(names)]):
+        products: dict[str, list[Row]] = {}
+        for row in texts.slice(start, end - start).to_pylist():
+            products.setdefault(row["product_id"], []).append(row)
+        if products:
+            yield names[start].as_py(), list(products.values())
 
 
 @dataclass
 class _Findings:
     """What a language's categories showed. Texts are named by block and product until the report is made."""
 
+    language: str
     texts: int = 0
     changed: int = 0
     alike: int = 0
@@ -146,7 +153,7 @@ class _Findings:
                 Choice(first["product_id"], first["family"], signed.reshape(-1, PERMUTATIONS), openings)
             )
             if rank:
-                chosen.setdefault(first["block"], {})[first["product_id"], first["language"]] = rank
+                chosen.setdefault(first["block"], {})[first["product_id"], self.language] = rank
                 self.changed += 1
         texts = [p[rank] for p, rank in zip(products, shelf.ranks, strict=True)]
         self._note(category, texts, shelf, families)
@@ -166,7 +173,7 @@ class _Findings:
             found = [(len(f) / families, len(f), category, text) for text, f in shelf.opened.items()]
             self.openings = sorted(self.openings + found, key=lambda o: (-o[0], o[2], o[3]))[:EXAMPLES]
 
-    def report(self, store: Store, shards: Sequence[str], language: str) -> Row:
+    def report(self, store: Store, shards: Sequence[str]) -> Row:
         return {
             "texts": self.texts,
             "near_duplicates": self.alike,
@@ -178,7 +185,7 @@ class _Findings:
                     "category": c,
                     "texts": size,
                     "similarity": round(s, 3),
-                    "pair": _read(store, shards, language, p),
+                    "pair": _read(store, shards, self.language, p),
                 }
                 for size, c, p, s in self.largest
             ],
