@@ -130,14 +130,15 @@ def test_without_its_base_the_one_in_service_is_no_rival(trained, base) -> None:
 def test_what_is_learnt_hangs_on_the_base(tmp_path, make_night, monkeypatch) -> None:
     night = make_night()
     put(night, "products", shop(night.ds, 30))
-    pairs = train_writer.load_pairs(night, files.verifiers(night))
+    judges = files.verifiers(night)
+    pairs = train_writer.load_pairs(night, judges)
     monkeypatch.setattr("jobs.writer_preset.check_installed", lambda: None)
     (tmp_path / "config.json").write_text("{}")
     known = set()
     for changes in ({}, {"writer_backend": "preset", "writer_preset": str(tmp_path)}):
-        known.add(train_writer._learnt_from(make_night(**changes), pairs))
+        known.add(train_writer.learnt_from(make_night(**changes), pairs, judges).digest)
     (tmp_path / "config.json").write_text("{ }")
-    known.add(train_writer._learnt_from(make_night(**changes), pairs))
+    known.add(train_writer.learnt_from(make_night(**changes), pairs, judges).digest)
     assert len(known) == 3
 
 
