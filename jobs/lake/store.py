@@ -10,7 +10,6 @@ import contextlib
 import os
 import shutil
 import stat
-import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
+from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_exponential
 
 from jobs.causes import NO_BUCKET, NO_RIGHT, WRONG_KEYS, permission
 from jobs.errors import BadInput, NightshelfError, Transient
@@ -37,8 +37,8 @@ Errors = list[dict[str, str]]
 _COMPRESSION = "zstd"
 # An S3 DELETE takes at most this many keys.
 _DELETE_BATCH = 1000
-# Keys that the store could not remove just now are tried so often, with pauses that double, in seconds.
-_DELETE_TRIES, _DELETE_PAUSE = 4, 0.5
+# Keys that the store could not remove just now are tried again, with pauses that double, in seconds.
+_DELETE_STOP, _DELETE_WAIT = stop_after_attempt(4), wait_exponential(multiplier=0.5)
 
 
 @dataclass(frozen=True)
@@ -362,16 +362,21 @@ class S3Store(Store):
                 self._call("end of an upload", partial(self.client.abort_multipart_upload, **where))
 
     def delete(self, keys: Iterable[str]) -> None:
-        left = [self._key(k) for k in keys]
-        for number in range(_DELETE_TRIES):
-            failed = self._delete(left)
-            if not failed:
-                return
-            left = [f["Key"] for f in failed]
+        left: Errors = [{"Key": self._key(k)} for k in keys]
+
+        def call() -> Errors:
+            left[:] = self._delete([one["Key"] for one in left])
+            return left
+
+        failed = Retrying(
+            stop=_DELETE_STOP,
+            wait=_DELETE_WAIT,
             # No try gives a right.
-            if any(f["Code"] in WRONG_KEYS for f in failed) or number == _DELETE_TRIES - 1:
-                break
-            time.sleep(_DELETE_PAUSE * 2**number)
+            retry=retry_if_result(lambda f: f and not any(one["Code"] in WRONG_KEYS for one in f)),
+            retry_error_callback=lambda _: left,
+        )(call)
+        if not failed:
+            return
         first = next((f for f in failed if f["Code"] in WRONG_KEYS), failed[0])
         what = f"delete of {first['Key'][len(self.prefix) :]} (one of {len(failed)})"
         raise self._refused(what, first["Code"], "DeleteObjects")

@@ -82,7 +82,7 @@ class Toy:
         return View(self.lake, **{"before": self.before, "ds": DS, "touched": TOUCHED} | options)
 
 
-def ended(process: Child, timeout: float = 120) -> Done:
+def ended(process: Child | subprocess.Popen[str], timeout: float = 120) -> Done:
     """Waits for a process, and gives its exit code and what it told."""
     try:
         out, err = process.communicate(timeout=timeout)

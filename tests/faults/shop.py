@@ -89,14 +89,3 @@ class Shop:
         """The toy's steps: rows for the tables that `clean` does not make, marks, and the real publish."""
         toy = Toy(self.folder, self.environment, self.lake, self.processes)
         return toy.run("features,audit,publish", ds=DAY, run=run)
-
-
-def told(process: subprocess.Popen[str], seconds: float = 600) -> Done:
-    """Waits for a command that was started, and gives its exit code and what it told."""
-    try:
-        out, err = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        out, err = process.communicate()
-        raise AssertionError(f"it did not end in {seconds} s: {err[-2000:]}") from None
-    return subprocess.CompletedProcess(process.args, process.returncode, out, err)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.faults.conftest import Barrier, Toy, ended
+from tests.faults.conftest import Barrier, Done, Toy, ended
+from tests.faults.forks import Child
 from tests.faults.invariants import Before, naming
 from tests.faults.postgres import Postgres, Wire
 from tests.faults.recorder import Case
@@ -69,16 +70,21 @@ def test_commit_lost_on_the_wire(
     loss: str, on_postgres: Toy, wire: Wire, barrier: MakeBarrier, case: Case, expected: Any
 ) -> None:
     toy, gate = on_postgres, barrier("gate")
-    running = toy.start(fail_at=f"mid_swap={gate.action}@18")
+    done = lost_at_commit(toy.start(fail_at=f"mid_swap={gate.action}@18"), loss, wire, gate)
+    case.fault()
+    case.exit(done.returncode, 0, told=done.stderr)
+    case.check(toy.view(expected=expected))
+    assert [p["run_id"] for p in toy.lake.publishes()] == ["base", "night"]
+
+
+def lost_at_commit(running: Child, loss: str, wire: Wire, gate: Barrier) -> Done:
+    """Lets the process go on from its gate, with the wire that loses one message of its COMMIT."""
     gate.await_arrival(running)
     wire.mode = loss
     gate.open()
     done = ended(running)
     assert wire.lost == 1
-    case.fault()
-    case.exit(done.returncode, 0, told=done.stderr)
-    case.check(toy.view(expected=expected))
-    assert [p["run_id"] for p in toy.lake.publishes()] == ["base", "night"]
+    return done
 
 
 def settle(toy: Toy) -> None:
@@ -106,11 +112,7 @@ def test_commit_of_care_lost_on_the_wire(
         words += ["--user", SHOPPER]
         told = {"forgotten": {SHOPPER: naming(toy.lake, SHOPPER)}}
     running = toy.process(["jobs.cli", *words], fail_at=f"mid_swap={gate.action}@1")
-    gate.await_arrival(running)
-    wire.mode = loss
-    gate.open()
-    done = ended(running)
-    assert wire.lost == 1
+    done = lost_at_commit(running, loss, wire, gate)
     case.fault()
     case.exit(done.returncode, 20, told=done.stderr)
     one_line(done.stderr)

@@ -16,11 +16,11 @@ import pytest
 from jobs.settings import ROOT, load_settings
 from jobs.spark import find_java
 from tests import servers
-from tests.faults.conftest import Barrier, Done, Toy, of_run
+from tests.faults.conftest import Barrier, Done, Toy, ended, of_run
 from tests.faults.forks import Forks
 from tests.faults.invariants import View, remember
 from tests.faults.recorder import Case
-from tests.faults.shop import DAY, HOURS, Shop, told
+from tests.faults.shop import DAY, HOURS, Shop
 from tests.faults.test_catalog import one_line
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
@@ -78,7 +78,7 @@ def test_a_worker_and_its_executor_killed_in_mid_clean(
     case.fault(2)
     case.check(View(shop.lake, before, ds=DAY))
     gate.open()
-    green(told(running), lambda: told(shop.clean("night", **there)), case)
+    green(ended(running, timeout=600), lambda: ended(shop.clean("night", **there), timeout=600), case)
     done = shop.publish("night")
     case.exit(done.returncode, 0, told=done.stderr)
     case.check(View(shop.lake, before, ds=DAY, expected=expected))
@@ -112,7 +112,7 @@ def test_an_executor_killed_in_mid_scoring(toy: Toy, cluster: Cluster, case: Cas
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
-    trained = told(start("-c", _TRAINED))
+    trained = ended(start("-c", _TRAINED), timeout=600)
     assert trained.returncode == 0, trained.stderr[-3000:]
     recommend = ("-m", "jobs.recommend", "--ds", trained.stdout.split()[-1], "--run-id", "cluster")
     running = start(*recommend, **there)
@@ -121,7 +121,7 @@ def test_an_executor_killed_in_mid_scoring(toy: Toy, cluster: Cluster, case: Cas
     assert running.poll() is None
     case.fault()
     case.check(toy.view())
-    green(told(running), lambda: told(start(*recommend, **there)), case)
+    green(ended(running, timeout=600), lambda: ended(start(*recommend, **there), timeout=600), case)
     case.check(toy.view())
     for table in ("recommendations", "similar_items", "audiences"):
         rows = {run: staged(toy, run, table) for run in ("calm", "cluster")}

@@ -20,7 +20,7 @@ from tests.faults.forks import Forks
 from tests.faults.invariants import View, remember
 from tests.faults.reader import Outside
 from tests.faults.recorder import Case
-from tests.faults.shop import DAY, HOURS, Shop, told
+from tests.faults.shop import DAY, HOURS, Shop
 from tests.faults.test_catalog import one_line
 
 
@@ -123,10 +123,10 @@ def test_full_where_spark_shuffles(disk: SmallDisk, tmp_path: Path, processes: F
     disk.leave(256_000)
     case.fault()
     there = {"SPARK_LOCAL_DIRS": str(disk.folder)}
-    full(told(shop.clean("night", **there)), case)
+    full(ended(shop.clean("night", **there), timeout=600), case)
     case.check(View(shop.lake, before, ds=DAY))
     disk.free()
-    done = told(shop.clean("night", **there))
+    done = ended(shop.clean("night", **there), timeout=600)
     case.exit(done.returncode, 0, told=done.stderr)
     done = shop.publish("night")
     case.exit(done.returncode, 0, told=done.stderr)

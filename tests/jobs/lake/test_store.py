@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from tenacity import wait_none
 
 from jobs.errors import BadInput, Transient
 from jobs.lake import store as module
@@ -92,7 +93,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """An S3 store that takes its rights from the machine, and what it is to be answered."""
     from botocore.stub import Stubber
 
-    monkeypatch.setattr(module, "_DELETE_PAUSE", 0)
+    monkeypatch.setattr(module, "_DELETE_WAIT", wait_none())
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "role")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "role")
     store = S3Store(load_settings(lake="s3://shop/lake"))
@@ -120,7 +121,7 @@ def test_keys_that_a_delete_left_are_tried_again(answers: Any) -> None:
 def test_a_delete_that_leaves_keys_is_no_success(answers: Any) -> None:
     store, stub = answers
     _told(stub, ["a", "b"], ("b", "InternalError"))
-    for _ in range(module._DELETE_TRIES - 1):
+    for _ in range(module._DELETE_STOP.max_attempt_number - 1):
         _told(stub, ["b"], ("b", "SlowDown"))
     with pytest.raises(Transient, match=r"refused delete of b \(one of 1\): SlowDown"):
         store.delete(["a", "b"])

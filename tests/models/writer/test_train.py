@@ -107,7 +107,8 @@ def test_what_people_wrote_for_an_alike_product_goes_before_what_tells_less(
     plan = Plan({"en": {"colour": 1.0, "material": 1.0}}, {"en": 2})
     told = [replace(PAIRS[0], target=f"{start} ⟦v:colour⟧ and ⟦v:material⟧.") for start in ("Both", "Again")]
     less = replace(PAIRS[0], target="Only ⟦v:material⟧.")
-    writer = Writer.of(net, TOKENIZER, plan, [*PAIRS, *told, less])
+    # Twice each: what a single product's text claims is not said of another.
+    writer = Writer.of(net, TOKENIZER, plan, [*PAIRS, *[*told, less] * 2])
     texts = writer.candidates([brief("en")])[0]
     assert texts.index("Both red and stoneware.") < texts.index("Again red and stoneware.")
     assert texts[-1] == "Only stoneware."
