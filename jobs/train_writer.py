@@ -71,7 +71,8 @@ class Pairs:
         """All that is learnt of each pair."""
         for name, part in (("train", self.train), ("held", self.held)):
             for pair, _ in part:
-                yield [name, pair.product_id, pair.language, pair.source.pairs, pair.target, pair.text]
+                told = (pair.source.pairs, pair.target, pair.text, pair.brand)
+                yield [name, pair.product_id, pair.language, *told]
 
 
 def run(night: Night) -> dict[str, Any]:

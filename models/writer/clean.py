@@ -49,6 +49,7 @@ class Pair:
     target: str
     text: str
     complete: bool = True
+    brand: str = ""
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,7 @@ def make_pair(facts: Facts, text: str, verifier: Verifier, marks: Marks) -> Pair
     if not kept:
         return None
     target = delexicalise(kept, brief)
-    return Pair(facts.product_id, facts.language, said(kept, brief), target, kept, complete)
+    return Pair(facts.product_id, facts.language, said(kept, brief), target, kept, complete, facts.brand)
 
 
 def said(text: str, brief: Brief) -> Source:

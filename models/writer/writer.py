@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from models.writer.model import Transformer
 
 BATCHES = (16, 32, 64, 128)
+NAMED = {0, 1}  # of `Contexts.group`: words, and what names the product
 NETWORK_FILES = ("weights.npz", "config.json")
 FILES = (*NETWORK_FILES, "tokenizer.json", "plan.json", "contexts.json", "prototypes.json")
 
@@ -139,9 +140,10 @@ class Writer:
         return list(self._prototypes[asked.language].find(asked, forms, own))
 
     def _told(self, draft: str) -> int:
-        """How much of what was asked for a text with placeholders tells."""
+        """How many of the attributes that were asked for a text with placeholders tells."""
         slots = (self._specials.get(p) for p in PLACEHOLDER.findall(draft))
-        return len({int(self.contexts.group[token]) for token in slots if token is not None})
+        groups = {int(self.contexts.group[token]) for token in slots if token is not None}
+        return len(groups - NAMED)
 
     @cached_property
     def _prototypes(self) -> dict[str, Prototypes]:
