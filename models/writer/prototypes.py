@@ -52,7 +52,7 @@ class Sentence(NamedTuple):
     @property
     def praises(self) -> bool:
         """Whether it tells of the brand and of no attribute: what one brand may say, another may not."""
-        return BRAND in self.slots and set(self.slots) <= set(NAMES)
+        return BRAND in self.slots and not _attributes(self.slots)
 
 
 @dataclass(frozen=True)
@@ -198,6 +198,11 @@ def _brand(name: str) -> list[str]:
     return [f"{BRAND}{name}"] if name else []
 
 
+def _attributes(slots: Iterable[str]) -> set[str]:
+    """What is told of the product besides its name, kind and brand: an attribute in any form, or a number."""
+    return {slot.partition(":")[2] for slot in slots if ":" in slot}
+
+
 def _borne_out(claimed: frozenset[str], alike: Sequence[Prototype]) -> bool:
     """Whether enough of the texts say all of it in one sentence; nothing claimed needs no witness."""
     tell = (t for t in alike if any(claimed <= s.said for s in t.sentences))
@@ -215,7 +220,7 @@ def _filled(drafts: Iterable[str], usual: int) -> str:
     for rank, draft in enumerate(drafts):
         for sentence in sentences(draft):
             words = frozenset(units(PLACEHOLDER.sub(" ", sentence)))
-            slots = {p for p in PLACEHOLDER.findall(sentence) if p not in NAMES}
+            slots = _attributes(PLACEHOLDER.findall(sentence))
             again = not told.isdisjoint(slots) or any(len(words & w) >= SAME * len(words) for w in said)
             if rank and (again or sum(map(len, taken)) >= usual):
                 continue

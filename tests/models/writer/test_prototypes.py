@@ -57,7 +57,7 @@ def test_the_most_alike_text_comes_first_with_the_product_s_own_strings() -> Non
 
 def test_what_the_other_product_s_title_says_is_left_out() -> None:
     line = Prototypes(Prototype.of(p) for p in [*TEXTS, SECOND])
-    assert found("Dixon B101 Copper Pipe Fitting, Hex Nipple, 2", "Dixon", line)[0] == NPT
+    assert found("Dixon B101 Copper Pipe Fitting, Hex Nipple, 2", "Dixon", line)[1] == NPT
     assert (
         found("Dixon B101 Brass Pipe Fitting, Hex Nipple, 2", "Dixon", line)[0]
         == f"{NPT} B101 is made of brass."
@@ -99,6 +99,14 @@ def test_a_short_text_is_filled_up_to_the_usual_length_with_what_others_say_besi
 
 def test_a_text_is_filled_with_no_attribute_that_it_tells() -> None:
     assert line("A ⟦v:colour⟧ one.", "It comes in ⟦v:colour⟧.", LONG)[0] == f"A ⟦v:colour⟧ one. {LONG}"
+    # In whatever form; the product's kind may be told again.
+    texts = [
+        "A ⟦v:colour⟧ ⟦kind⟧.",
+        "It comes in ⟦l:colour⟧.",
+        "This ⟦kind-small⟧ lasts.",
+        "⟦kind-small⟧ here.",
+    ]
+    assert _filled(texts, 99) == "A ⟦v:colour⟧ ⟦kind⟧. This ⟦kind-small⟧ lasts. ⟦kind-small⟧ here."
 
 
 def test_chinese_sentences_stand_side_by_side() -> None:
