@@ -84,10 +84,11 @@ def features(source: Source) -> frozenset[str]:
     """What makes products alike: the words of title and noun, and which attributes there are."""
     found: set[str] = set()
     for name, value in source.pairs:
-        if name not in NAMES:
-            found.add(name)
-        elif name != BRAND:
+        if name in NAMES:
+            # The brand is no word of the source: it counts apart.
             found.update(units(PLACEHOLDER.sub(" ", value)))
+        else:
+            found.add(name)
     return frozenset(found)
 
 
