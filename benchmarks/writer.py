@@ -50,6 +50,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--mapping", default="", help="of a catalogue: a .toml file, or one that ships")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=0, help="training steps; 0: as many as the task needs")
+    parser.add_argument("--beams", type=int, default=0, help="of the search (e2e, adgen); 0: the task's own")
     parser.add_argument(
         "--without-repair", action="store_true", help="learn from the inputs as they are (ablation)"
     )
@@ -75,10 +76,11 @@ def track(items: Iterator[Any], what: str, total: int) -> Iterator[Any]:
 
 def run(args: argparse.Namespace) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The measures of a task, and every text with its request."""
+    parts: dict[str, Any] = {"beams": args.beams} if args.beams else {}
     if args.task == "e2e":
         from benchmarks.e2e import task as e2e
 
-        parts = {"repair": not args.without_repair, "order": args.order, "latent": args.latent}
+        parts |= {"repair": not args.without_repair, "order": args.order, "latent": args.latent}
         plan = e2e.Plan(args.seed, args.steps or e2e.STEPS, **parts)
         return e2e.run(args.train, args.test, args.dev, plan, track)
     if args.task == "catalogue":
@@ -88,7 +90,7 @@ def run(args: argparse.Namespace) -> tuple[dict[str, Any], list[dict[str, Any]]]
         return catalogue.run(args.train, args.test, args.dev, args.mapping, trial, track)
     from benchmarks.adgen import task as adgen
 
-    parts = {"repair": not args.without_repair, "latent": args.latent, "copy": args.copy}
+    parts |= {"repair": not args.without_repair, "latent": args.latent, "copy": args.copy}
     ads = adgen.Plan(args.seed, args.steps or adgen.STEPS, **parts)
     return adgen.run(args.train, args.test, args.dev, ads, track)
 

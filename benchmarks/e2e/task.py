@@ -24,7 +24,7 @@ from models.writer.tokenizer import Tokenizer
 
 # Words that stand less often are no pieces, and bytes are never written: a text holds known words only.
 MIN_COUNT = 3
-STEPS = 3000
+STEPS = 2000
 LENGTHS = (16, 24, 32, 40, 48, 64, 96)
 BLOCK = 64
 
@@ -35,7 +35,7 @@ class Plan:
 
     seed: int = 1
     steps: int = STEPS
-    beams: int = 10
+    beams: int = 4
     penalty: float = 1.0
     repair: bool = True
     order: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,16 @@ def test_a_file_that_is_not_there_is_named_and_nothing_is_trained(
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.splitlines()[-1] == "benchmarks.writer: absent.jsonl: no such file"
+
+
+@pytest.mark.parametrize("task", ["e2e", "adgen"])
+def test_so_many_beams_as_are_asked_for(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, plans = import_module(f"benchmarks.{task}.task"), []
+    monkeypatch.setattr(module, "run", lambda *given: (plans.append(given[3]), ({}, []))[1])
+    asked = ["--task", task, "--train", "a", "--test", "b"]
+    for more in ([], ["--beams", "7"]):
+        writer.run(writer.arguments().parse_args([*asked, *more]))
+    assert [plan.beams for plan in plans] == [module.Plan().beams, 7]
 
 
 MEASURES = ("bleu", "rouge2", "ser", "coverage", "unsupported", "distinct4", "repetition4")
