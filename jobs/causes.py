@@ -24,6 +24,8 @@ _PERMISSIONS = {
 }
 _ARROW_WRONG = ("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "NO_SUCH_BUCKET")
 _CATALOG_WRONG = re.compile(r"authentication failed|(database|role) \"[^\"]*\" does not exist")
+# Whatever language the server speaks.
+_NO_RIGHT_IN_POSTGRESQL = "42501"
 _SPARK_STORE = re.compile(r"AWS\w*Exception|SdkClientException|software\.amazon\.awssdk")
 
 
@@ -42,6 +44,8 @@ def _one(error: BaseException) -> NightshelfError | None:
     if isinstance(error, OSError):
         return _of_files(error)
     kind = type(error)
+    if _without_right(error):
+        return catalog_away(error)
     # By name: neither library need be loaded to tell that an error is not theirs.
     if kind.__module__.startswith("sqlalchemy.") and kind.__name__ in ("OperationalError", "InterfaceError"):
         return catalog_away(error)
@@ -54,9 +58,18 @@ def _one(error: BaseException) -> NightshelfError | None:
 def catalog_away(error: BaseException) -> NightshelfError:
     """A catalog that does not answer, or that the settings name wrongly."""
     told = " ".join(str(getattr(error, "orig", error)).split())
+    if _without_right(error):
+        return BadInput(
+            f"setting 'catalog': {told.split(' LINE ')[0]}; its user makes the catalog's tables on the first "
+            "night, and reads and writes them on every one: let it own the database, or grant it these rights"
+        )
     if _CATALOG_WRONG.search(told):
         return BadInput(f"setting 'catalog': {told}")
     return Transient(f"the catalog does not answer: {told}")
+
+
+def _without_right(error: BaseException) -> bool:
+    return getattr(getattr(error, "orig", None), "pgcode", None) == _NO_RIGHT_IN_POSTGRESQL
 
 
 def permission(operation: str) -> str:

@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 from pyiceberg.catalog import Catalog
-from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.catalog.sql import SqlCatalog, SqlCatalogBaseTable
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, GreaterThanOrEqual, In, LessThanOrEqual
 from pyiceberg.io.pyarrow import _pyarrow_to_schema_without_ids
@@ -28,6 +28,7 @@ from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC
 from pyiceberg.table import CommitTableResponse, StagedTable, StaticTable, Transaction
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.transforms import IdentityTransform
+from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
 from jobs.causes import catalog_away
 from jobs.errors import BadInput
@@ -64,6 +65,9 @@ class StagingCatalog(SqlCatalog):  # type: ignore[misc]
         # Whether what is staged names the metadata files that came before it.
         self.keeps_log = True
 
+    def create_tables(self) -> None:
+        make_tables(SqlCatalogBaseTable.metadata, self.engine)
+
     def commit_table(
         self, table: IcebergTable, requirements: tuple[Any, ...], updates: tuple[Any, ...]
     ) -> CommitTableResponse:
@@ -79,6 +83,24 @@ class StagingCatalog(SqlCatalog):  # type: ignore[misc]
             name, current.metadata_location if current else None, staged.metadata_location
         )
         return CommitTableResponse(metadata=staged.metadata, metadata_location=staged.metadata_location)
+
+
+def make_tables(tables: sa.MetaData, engine: sa.Engine) -> None:
+    """Make those that the database lacks, while other processes may be making the same ones."""
+    # One of ours fails for each that another makes between our look and our CREATE.
+    trials = Retrying(
+        retry=retry_if_exception(_is_there_by_now),
+        stop=stop_after_attempt(len(tables.tables) + 1),
+        reraise=True,
+    )
+    trials(tables.create_all, engine)
+
+
+def _is_there_by_now(error: BaseException) -> bool:
+    # PostgreSQL's own names for it; SQLite has but one kind of error for all that goes wrong.
+    return isinstance(error, sa.exc.ProgrammingError | sa.exc.IntegrityError) or (
+        isinstance(error, sa.exc.OperationalError) and "already exists" in str(error.orig)
+    )
 
 
 def pointers(connection: sa.Connection) -> dict[str, str]:

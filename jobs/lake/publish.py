@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from jobs.causes import catalog_away
 from jobs.errors import BadInput, GateFailed, Transient
 from jobs.failpoints import failpoint
-from jobs.lake.catalog import NAME, LakeCatalog, Swap, pointers
+from jobs.lake.catalog import NAME, LakeCatalog, Swap, make_tables, pointers
 from jobs.lake.reach import missing
 from jobs.lake.registry import NIGHTLY, TABLES
 from jobs.lake.staging import Staged, Staging
@@ -86,11 +86,7 @@ class Publisher:
         self._prepare()
 
     def _prepare(self) -> None:
-        try:
-            _meta.create_all(self.engine)
-        except sa.exc.DBAPIError:
-            # Another process made them between our look and our CREATE.
-            _meta.create_all(self.engine)
+        make_tables(_meta, self.engine)
         with self.engine.begin() as connection:
             if connection.execute(sa.select(_head.c.seq)).first() is None:
                 try:

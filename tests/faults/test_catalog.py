@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from jobs.lake.catalog import make_tables
 from tests.faults.conftest import Barrier, Done, Toy, ended
 from tests.faults.forks import Child
 from tests.faults.invariants import Before, naming
@@ -153,6 +157,26 @@ def test_sqlite_held_by_another_for_seconds(
     case.check(toy.view(expected=expected))
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_tables_that_another_night_makes_meanwhile(
+    database: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Between each look at what is there and the CREATE that follows, another night makes one of them."""
+    url = f"sqlite:///{tmp_path}/catalog.db"
+    if database == "postgresql":
+        server, name = request.getfixturevalue("server"), f"tables_{uuid.uuid4().hex[:12]}"
+        server.create(name)
+        url = server.url(name)
+    ours, others = sa.create_engine(url), sa.create_engine(url)
+    tables = sa.MetaData()
+    missing = [sa.Table(f"t{i}", tables, sa.Column("id", sa.Integer, primary_key=True)) for i in range(3)]
+    names = {t.name for t in missing}
+    sa.event.listen(tables, "before_create", lambda *_, **__: missing and missing.pop().create(others))
+    make_tables(tables, ours)
+    assert not missing
+    assert set(sa.inspect(ours).get_table_names()) == names
+
+
 def test_a_catalog_that_is_not_there(toy: Toy, case: Case) -> None:
     """A port where nobody listens: worth trying again, and no password is told."""
     url = "postgresql+psycopg2://nightshelf:hunter2@127.0.0.1:1/postgres"
@@ -161,6 +185,19 @@ def test_a_catalog_that_is_not_there(toy: Toy, case: Case) -> None:
     case.exit(done.returncode, 20, told=done.stderr)
     one_line(done.stderr)
     assert "hunter2" not in done.stderr + done.stdout
+    case.check(toy.view())
+
+
+def test_a_user_of_postgresql_that_may_not_make_tables(server: Postgres, toy: Toy, case: Case) -> None:
+    """Since PostgreSQL 15 a user may make none in a database of another's."""
+    server.create("of_another")
+    with contextlib.closing(server.connect()) as connection:
+        connection.cursor().execute("CREATE ROLE guest LOGIN")
+    done = toy.run(NIGHTSHELF_CATALOG=f"postgresql+psycopg2://guest@127.0.0.1:{server.port}/of_another")
+    case.fault()
+    case.exit(done.returncode, 2, told=done.stderr)
+    one_line(done.stderr)
+    assert "setting 'catalog': permission denied for schema public; its user makes" in done.stderr
     case.check(toy.view())
 
 
