@@ -368,17 +368,18 @@ class S3Store(Store):
             left[:] = self._delete([one["Key"] for one in left])
             return left
 
-        failed = Retrying(
+        Retrying(
             stop=_DELETE_STOP,
             wait=_DELETE_WAIT,
             # No try gives a right.
             retry=retry_if_result(lambda f: f and not any(one["Code"] in WRONG_KEYS for one in f)),
-            retry_error_callback=lambda _: left,
+            # What is left is told below.
+            retry_error_callback=lambda _: None,
         )(call)
-        if not failed:
+        if not left:
             return
-        first = next((f for f in failed if f["Code"] in WRONG_KEYS), failed[0])
-        what = f"delete of {first['Key'][len(self.prefix) :]} (one of {len(failed)})"
+        first = next((f for f in left if f["Code"] in WRONG_KEYS), left[0])
+        what = f"delete of {first['Key'][len(self.prefix) :]} (one of {len(left)})"
         raise self._refused(what, first["Code"], "DeleteObjects")
 
     def _delete(self, keys: Keys) -> Errors:
