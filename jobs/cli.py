@@ -1,7 +1,7 @@
 """The `nightshelf` command: every step by name, the whole night, and what people look up.
 
 Exit codes: 0 done · 2 wrong arguments or input · 10 a gate failed, never
-retried · 20 transient, worth retrying · 1 a bug.
+retried · 20 transient, worth retrying · 130 interrupted · 1 a bug.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 2 wrong arguments or input, 10 a gate failed, 20 try again, 1 a bug.",
 )
 
+# Typer too makes it of Ctrl-C.
+_INTERRUPTED = 130
 Ds = Annotated[str, typer.Option("--ds", help="The UTC date of the night, YYYY-MM-DD.", show_default=False)]
 RunId = Annotated[str, typer.Option("--run-id", help="The run; default: manual-<ds>.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
@@ -351,8 +353,7 @@ def main(step: str | None = None) -> None:
     except typer.Exit as error:
         code = error.exit_code
     except (typer.Abort, KeyboardInterrupt):
-        print("nightshelf: interrupted; nothing was published", file=sys.stderr)
-        code = 130
+        code = _INTERRUPTED
     except Exception as error:
         known = understood(error)
         if known is None:
@@ -360,6 +361,9 @@ def main(step: str | None = None) -> None:
         else:
             print(f"nightshelf: {known}", file=sys.stderr)
             code = known.exit_code
+    if code == _INTERRUPTED:
+        said = "interrupted; 'nightshelf tables' shows what is published: a whole run, or nothing of it"
+        print(f"nightshelf: {said}", file=sys.stderr)
     sys.exit(code or 0)
 
 

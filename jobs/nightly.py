@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -115,17 +118,45 @@ def run_with_airflow(ds: date, run_id: str, options: Options | None, quiet: bool
         progress.say("preparing Airflow")
         prepare_airflow(environment, log)
         out = stack.enter_context(log.open("ab"))
+        stack.enter_context(_stopped_like_interrupted())
         process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
         try:
             while process.poll() is None:
                 progress.update()
                 time.sleep(_POLL_SECONDS)
         except KeyboardInterrupt:
-            process.terminate()
-            process.wait()
+            _end(process)
             raise
         progress.update()
     return _summary(name, ds, process.returncode, log, time.monotonic() - started)
+
+
+def _end(airflow: subprocess.Popen[bytes]) -> None:
+    """End Airflow and the step that it runs, which a later night can take: every step may be killed.
+
+    Asked to end, Airflow counts the step as failed, and goes on to the next.
+    """
+    with suppress(psutil.NoSuchProcess):
+        running = psutil.Process(airflow.pid)
+        running.suspend()
+        for one in (*running.children(recursive=True), running):
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+    airflow.wait()
+
+
+@contextmanager
+def _stopped_like_interrupted() -> Iterator[None]:
+    """SIGTERM, as `timeout` and systemd send it, is Ctrl-C: Airflow must not go on with nobody to tell."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class _Progress:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from jobs.lake.registry import NIGHTLY
@@ -132,3 +136,35 @@ def test_a_wrong_request_is_one_line_and_exit_2(
     assert says in done.stderr
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
+def test_a_night_that_is_interrupted_leaves_nothing_running(
+    airflow_night: AirflowNight, how: signal.Signals, tmp_path: Path
+) -> None:
+    """Neither Airflow, which would go on to the next step, nor the step, nor its JVM."""
+    env = airflow_night.environment | {"NIGHTSHELF_LAKE": str(tmp_path / "lake")}
+    command = [sys.executable, "-m", "jobs.cli", "nightly", "--ds", airflow_night.ds, "--run-id", "cut"]
+    night = subprocess.Popen(command, env=env, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    ends = time.monotonic() + 120
+    while not {"airflow", "jobs.cli", "java"} <= at_work(tmp_path):
+        assert night.poll() is None
+        assert time.monotonic() < ends
+        time.sleep(0.2)
+    night.send_signal(how)
+    _, told = night.communicate(timeout=60)
+    assert night.returncode == 130
+    assert "nightshelf: interrupted; 'nightshelf tables' shows" in told
+    assert at_work(tmp_path) == set()
+    assert not (tmp_path / "lake" / "current.json").exists()
+
+
+def at_work(folder: Path) -> set[str]:
+    """What runs for the lake in this folder, besides the night's own command: a Python module, or Java."""
+    found, lake = set(), str(folder / "lake")
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            words = process.cmdline()
+            if process.environ().get("NIGHTSHELF_LAKE") == lake and words[3:4] != ["nightly"]:
+                found.add("java" if Path(words[0]).name == "java" else words[2])
+    return found
