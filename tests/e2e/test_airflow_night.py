@@ -144,7 +144,9 @@ def test_a_night_that_is_interrupted_leaves_nothing_running(
 ) -> None:
     """Neither Airflow, which would go on to the next step, nor the step, nor its JVM."""
     env = airflow_night.environment | {"NIGHTSHELF_LAKE": str(tmp_path / "lake")}
-    command = [sys.executable, "-m", "jobs.cli", "nightly", "--ds", airflow_night.ds, "--run-id", "cut"]
+    # Whoever runs the tests in the background may have had Ctrl-C ignored.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "jobs.cli", "nightly"]
+    command += ["--ds", airflow_night.ds, "--run-id", "cut"]
     with subprocess.Popen(command, env=env, cwd=ROOT, stderr=subprocess.PIPE, text=True) as night:
         ends = time.monotonic() + 300
         while not {"airflow", "jobs.cli", "java"} <= at_work(tmp_path) and time.monotonic() < ends:
