@@ -30,7 +30,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
     help="A shop's night shift: recommendations for every shopper and true copy for every product.",
-    epilog="Exit codes: 0 done, 2 wrong arguments or input, 10 a gate failed, 20 try again, 1 a bug.",
+    epilog="Exit codes: 0 done, 2 wrong arguments or input, 10 a gate failed, 20 try again, "
+    "130 interrupted, 1 a bug.",
 )
 
 # Typer too makes it of Ctrl-C.
