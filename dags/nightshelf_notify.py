@@ -45,9 +45,15 @@ def say_failed(context: Any) -> None:
 
 
 async def say_late(**kwargs: Any) -> None:
-    """Deadline callback: the night is not published in time."""
+    """Deadline callback: the night is not published in time.
+
+    Of a backfill nothing is told: all its nights are queued at once, and wait for one another.
+    """
+    context = kwargs.get("context") or {}
+    if _of(context.get("dag_run"), "run_type") == "backfill":
+        return
     log.error("NIGHTSHELF NIGHT LATE: %s", kwargs.get("text", "a night missed its deadline"))
-    await Notifier("late", context=kwargs.get("context") or {})
+    await Notifier("late", context=context)
 
 
 class Notifier(BaseNotifier):

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -94,8 +95,8 @@ class SparkStepOperator(StepCommand, SparkSubmitOperator):
             name=f"nightshelf {self.step}",
             spark_binary=_spark_submit(),
             application_args=self.application_args,
-            driver_memory=os.environ.get("NIGHTSHELF_SPARK_MEMORY") or "2g",
-            packages=HADOOP_AWS if _on_s3() else None,
+            driver_memory=str(_setting("spark_memory") or "2g"),
+            packages=HADOOP_AWS if _on_s3() and not _s3_is_part_of_spark() else None,
             conf={"spark.driver.extraJavaOptions": _java_options()},
         )
 
@@ -139,5 +140,23 @@ def _java_options() -> str:
     return f"-Duser.timezone=UTC -Dlog4j2.configurationFile={logging}"
 
 
+def _setting(name: str) -> Any:
+    """As `jobs/settings.py` finds it, which a scheduler need not have: the environment, then the file."""
+    if given := os.environ.get(f"NIGHTSHELF_{name.upper()}"):
+        return given
+    file = HOME / (os.environ.get("NIGHTSHELF_CONFIG") or "nightshelf.toml")
+    try:
+        return tomllib.loads(file.read_text()).get(name)
+    except (OSError, ValueError):
+        return None  # the step itself says what is wrong with the file
+
+
 def _on_s3() -> bool:
-    return any("s3://" in os.environ.get(f"NIGHTSHELF_{name}", "") for name in ("LAKE", "SOURCES"))
+    return any("s3://" in str(_setting(name)) for name in ("lake", "sources"))
+
+
+def _s3_is_part_of_spark() -> bool:
+    """As in `jobs/spark.py`: an image's Spark has its part for S3; elsewhere Maven brings it."""
+    pyspark = _package("pyspark")
+    home = os.environ.get("SPARK_HOME") or pyspark
+    return bool(home) and any(Path(home, "jars").glob("*hadoop-aws-*.jar"))

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from jobs.errors import BadInput
-from jobs.lake import pseudonyms
+from jobs.lake import pseudonyms, tags
 from jobs.lake.catalog import LakeCatalog, partition_value
 from jobs.lake.publish import Publisher
 from jobs.lake.registry import BY_NAME, Table
@@ -211,3 +211,24 @@ def rollback_to(settings: Settings, run_id: str, as_json: bool) -> None:
         print(json.dumps({"run_id": done.run_id, "ds": done.ds, "sequence": done.seq, "tables": done.tables}))
     else:
         print(f"{len(done.tables)} tables are again as run {done.run_id} of {done.ds} published them")
+
+
+def tag(settings: Settings, run_id: str, remove: bool, as_json: bool) -> None:
+    """Tag a run, so that maintenance keeps it, or take its tag away; without one, tell the tagged runs.
+
+    Raises `BadInput` for a run that a rollback could not go back to, or that has no tag to take away.
+    """
+    store = Store.of(settings)
+    if remove and run_id not in tags.tagged(store):
+        known = ", ".join(sorted(tags.tagged(store))) or "none"
+        raise BadInput(f"run '{run_id}' is not tagged; tagged are: {known}")
+    if remove:
+        tags.remove(store, run_id)
+    elif run_id:
+        Publisher(_catalog(settings)).require_kept(run_id)
+        tags.add(store, run_id)
+    found = sorted(tags.tagged(store))
+    if as_json:
+        print(json.dumps({"tagged": found}))
+    else:
+        print(f"kept, however many nights follow: {', '.join(found) or 'no run is tagged'}")

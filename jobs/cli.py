@@ -298,6 +298,19 @@ def rollback(
 
 
 @app.command(rich_help_panel="Care")
+def tag(
+    run: Annotated[str, typer.Option("--run", help="The run to keep. Without: tell which are kept.")] = "",
+    remove: Annotated[bool, typer.Option("--remove", help="Take the run's tag away.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Tag a published run: `maintain` keeps its tables, models and report, however many nights follow."""
+    from jobs.browse import tag
+    from jobs.settings import settings
+
+    tag(settings(), run, remove, as_json)
+
+
+@app.command(rich_help_panel="Care")
 def forget(
     user: Annotated[str, typer.Option("--user", help="The shopper's id, as the shop gave it.")],
     as_json: Json = False,

@@ -68,14 +68,22 @@ def forget_user(settings: Settings, user_id: str) -> Erased:
     today = datetime.now(UTC).date().isoformat()
     known = forgotten.add(store, person.user_id, today)
     failpoint("after_forget", "tombstone")
+    gone: FileNotFoundError | None = None
     erasure = _Erasure(store, LakeCatalog(settings, store), person, known.key(person.user_id), today)
     for _ in range(_ATTEMPTS):
         try:
             done = erasure.once()
         except Conflict:
+            gone = None
+            continue
+        except FileNotFoundError as error:
+            # A night, a landing or another erasure took away what this one had listed: look again.
+            gone = error
             continue
         forgotten.require_same_salt(store, known)
         return done
+    if gone:
+        raise Transient(f"{gone}: named, but not there, {_ATTEMPTS} times in a row") from gone
     raise Transient(f"nights published first, {_ATTEMPTS} times in a row; run 'nightshelf forget' again")
 
 
@@ -102,12 +110,13 @@ class _Erasure:
         current = tables.current_files(self.catalog, base)
         held = tables.look(self.store, self.person, refused, current)
         shards = texts.shards(self.store, self.person)
+        unfinished = texts.unfinished(self.store, self.person)
         told = texts.texts(self.store, self.person)
         left = forgotten.pending(self.store, self.user_hash)
         failpoint("after_forget", "look")
         done = Erased(self.user_hash, self.today)
         done.files_rewritten = len(told) + len(found.files)
-        done.files_removed = len(shards) + len(found.stray)
+        done.files_removed = len(shards) + len(unfinished) + len(found.stray)
         if found.rows:
             done.tables[_LANDING] = found.rows
         if held.any() or found.rows:
@@ -117,7 +126,7 @@ class _Erasure:
             self._remove(left or [])
         failpoint("after_forget", "removal")
         forgotten.clear_pending(self.store, self.user_hash)
-        self._clean(found, suspects, shards)
+        self._clean(found, suspects, [*shards, *unfinished])
         return done
 
     def _publish_without(

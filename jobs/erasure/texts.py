@@ -1,4 +1,4 @@
-"""Everything beside tables and landing: run folders, reviews, and shards of steps that resume.
+"""Everything beside tables and landing: run folders, reviews, shards of steps that resume, unfinished files.
 
 Nightshelf writes no shopper's id there, but for shards; an error's text or a person's note may hold one.
 """
@@ -25,19 +25,34 @@ def shards(store: Store, person: Person) -> list[str]:
     return [k for k in store.list("work") if _holds(store, key=k, person=person)]
 
 
+def unfinished(store: Store, person: Person) -> list[str]:
+    """Files that a killed writer left hidden and that hold the shopper, or may: half a file tells nothing.
+
+    A writer that is still at work on one of them fails, and is tried again.
+    """
+    return [e.key for e in store.unfinished() if _holds(store, key=e.key, person=person)]
+
+
 def _holds(store: Store, key: str, person: Person) -> bool:
-    if not key.endswith(".parquet"):
-        return person.word.search(_text(store.read(key))) is not None
     try:
+        if ".parquet" not in key.rsplit("/", 1)[-1]:
+            return person.word.search(_text(store.read(key))) is not None
         return any(
-            pa.types.is_string(column.type) and pc.any(person.has_id(column)).as_py()
+            pa.types.is_string(column.type) and _has_or_names(person, column)
             for batch in batches(store, key)
             for column in batch.columns
         )
     except pa.ArrowInvalid:
         return True  # half written: a step that resumes makes it again
     except FileNotFoundError:
-        return False
+        return False  # gone since it was listed
+
+
+def _has_or_names(person: Person, column: pa.Array) -> bool:
+    """An id's column, or raw rows; a short number means somebody only where it is the whole value."""
+    if pc.any(person.has_id(column)).as_py():
+        return True
+    return person.telling and bool(pc.any(person.named_in(column)).as_py())
 
 
 def texts(store: Store, person: Person) -> list[str]:

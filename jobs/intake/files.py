@@ -46,13 +46,17 @@ class Found:
 
 @dataclass(frozen=True)
 class RawFile:
-    """A readable raw file. `size` is in bytes after decompression; `columns` is empty for JSON."""
+    """A readable raw file. `size` is in bytes after decompression; `columns` is empty for JSON.
+
+    types: of the columns; of Parquet files only.
+    """
 
     uri: str
     name: str
     sha256: str
     size: int
     columns: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
 
 
 def filesystem(uri: str, settings: Settings) -> tuple[pafs.FileSystem, str]:
@@ -133,12 +137,14 @@ def check_file(file: Found, read: Read, settings: Settings) -> RawFile:
     Raises `BadInput` for an empty, torn, binary or wrongly encoded file.
     """
     fs, path = filesystem(file.uri, settings)
+    types: tuple[str, ...] = ()
     try:
         with fs.open_input_stream(path, compression=None) as stream:
             hashing = _Hashing(stream)
             if read.format == "parquet":
                 hashing.drain()
-                columns, size = _parquet_columns(file, fs, path), hashing.count
+                schema, size = _parquet_schema(file, fs, path), hashing.count
+                columns, types = tuple(schema.names), tuple(str(t) for t in schema.types)
             else:
                 first, size = _check_text(file, hashing, read)
                 columns = _csv_header(file, first, read) if read.format == "csv" else ()
@@ -146,7 +152,7 @@ def check_file(file: Found, read: Read, settings: Settings) -> RawFile:
                     _check_json_start(file, first, read)
     except OSError as error:
         raise BadInput(f"{file.uri}: cannot be read: {error.strerror or error}") from error
-    return RawFile(file.uri, file.name, hashing.hexdigest(), size, columns)
+    return RawFile(file.uri, file.name, hashing.hexdigest(), size, columns, types)
 
 
 class _Hashing(io.RawIOBase):
@@ -252,10 +258,10 @@ def _check_json_start(file: Found, first: str, read: Read) -> None:
         )
 
 
-def _parquet_columns(file: Found, fs: pafs.FileSystem, path: str) -> tuple[str, ...]:
+def _parquet_schema(file: Found, fs: pafs.FileSystem, path: str) -> pa.Schema:
     try:
         with fs.open_input_file(path) as handle:
-            return tuple(pq.read_schema(handle).names)
+            return pq.read_schema(handle)
     except pa.ArrowException as error:
         raise BadInput(
             f"{file.uri}: not a readable Parquet file ({str(error)[:120]}); fetch it again"

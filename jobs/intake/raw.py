@@ -56,13 +56,14 @@ def reading(spark: SparkSession) -> Iterator[None]:
 
 
 def read_raw(spark: SparkSession, files: Sequence[RawFile], read: Read) -> DataFrame:
-    """All files as one frame; files may differ in columns and in their order."""
-    groups: dict[tuple[str, ...], list[RawFile]] = defaultdict(list)
+    """All files as one frame; files may differ in columns, in their order and in their types."""
+    groups: dict[tuple[tuple[str, ...], ...], list[RawFile]] = defaultdict(list)
     for file in files:
-        groups[file.columns].append(file)
+        # Spark reads all Parquet files that it is given by the types of one of them.
+        groups[file.columns, file.types].append(file)
     readers = {"csv": _csv, "jsonl": _json_lines, "json": _json, "parquet": _parquet}
     frames = []
-    for columns, members in groups.items():
+    for (columns, _), members in groups.items():
         _refuse_reserved(members[0], columns)
         paths = [_literal(path(f.uri)) for f in members]
         frames.append(readers[read.format](spark, paths, members, read))

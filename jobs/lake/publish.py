@@ -261,19 +261,27 @@ class Publisher:
         except sa.exc.IntegrityError as error:
             raise Conflict(record.table) from error
 
-    def rollback(self, run_id: str) -> Published:
-        """Make the tables as `run_id` published them current again, as a new publish."""
+    def require_kept(self, run_id: str) -> None:
+        """Raise `BadInput` for a run that a rollback could not go back to."""
+        target = self._newest_of(run_id)
+        with self.engine.connect() as connection:
+            self._require_kept(connection, target)
+
+    def _newest_of(self, run_id: str) -> Published:
+        """The newest publish of a run."""
         past = [p for p in self.log() if p.run_id == run_id and _nightly(p.tables)]
         if not past:
             known = ", ".join(dict.fromkeys(p.run_id for p in self.log()[-5:])) or "none yet"
             raise BadInput(f"run '{run_id}' was never published; the latest are: {known}")
-        target = past[-1]
+        return past[-1]
+
+    def rollback(self, run_id: str) -> Published:
+        """Make the tables as `run_id` published them current again, as a new publish."""
+        target = self._newest_of(run_id)
         failpoint("before_swap")
         with self.engine.begin() as connection:
             seq = self._lock(connection) + 1
-            if self._forgotten_since(connection, target.seq):
-                raise BadInput(_gone(run_id, "a shopper was forgotten since"))
-            self._require_kept(target)
+            self._require_kept(connection, target)
             wanted = _nightly(target.tables)
             names = {"c": NAME, "n": NAME}
             for table in pointers(connection):
@@ -292,8 +300,10 @@ class Publisher:
         failpoint("after_current")
         return done
 
-    def _require_kept(self, target: Published) -> None:
-        """Refuse what would leave readers with pointers to files that are no longer there."""
+    def _require_kept(self, connection: sa.Connection, target: Published) -> None:
+        """Refuse what may show a forgotten shopper, or would leave pointers to files that are gone."""
+        if self._forgotten_since(connection, target.seq):
+            raise BadInput(_gone(target.run_id, "a shopper was forgotten since"))
         store = self.catalog.store
         if not all(store.exists(store.key_of(m)) for m in _nightly(target.tables).values()):
             raise BadInput(_gone(target.run_id, "its files were removed by maintenance"))

@@ -74,8 +74,12 @@ class Store:
         raise NotImplementedError
 
     def entries(self, prefix: str) -> Iterator[Entry]:
-        """As `list`, with size and time, and with what a killed writer left half done."""
+        """As `list`, with size and time."""
         raise NotImplementedError
+
+    def unfinished(self) -> Iterator[Entry]:
+        """What writers have begun, or died of: `list` does not show it. A bucket has uploads instead."""
+        return iter(())
 
     def dangling_uploads(self, before: datetime) -> Keys:
         """Keys of uploads in parts that began before a time and were never ended: a folder knows none."""
@@ -146,6 +150,10 @@ class Store:
             self.push(path, f"{prefix.rstrip('/')}/{path.relative_to(local).as_posix()}")
 
 
+def _is_unfinished(path: Path) -> bool:
+    return path.name.startswith(".") and path.name.endswith(".part")
+
+
 class LocalStore(Store):
     def __init__(self, root: str | Path) -> None:
         self.root = str(Path(root).resolve())
@@ -177,9 +185,18 @@ class LocalStore(Store):
         try:
             yield part
             failpoint("mid_write", key)
-            os.replace(part, path)
+            self._show(part, path)
         finally:
             part.unlink(missing_ok=True)
+
+    @staticmethod
+    def _show(part: Path, path: Path) -> None:
+        try:
+            os.replace(part, path)
+        except FileNotFoundError as error:
+            raise Transient(
+                f"{path} was taken away while it was written: by an erasure, it may be"
+            ) from error
 
     def write(self, key: str, data: bytes) -> None:
         with self._whole(key) as part, part.open("wb") as file:
@@ -194,12 +211,17 @@ class LocalStore(Store):
         base = self._path(prefix)
         if not base.is_dir():
             return []
-        files = (p for p in base.rglob("*") if p.is_file() and not p.name.endswith(".part"))
+        files = (p for p in base.rglob("*") if p.is_file() and not _is_unfinished(p))
         return sorted(p.relative_to(self.root).as_posix() for p in files)
 
     def entries(self, prefix: str) -> Iterator[Entry]:
-        base = self._path(prefix)
-        for path in sorted(base.rglob("*")) if base.is_dir() else []:
+        return self._entries(p for p in self._path(prefix).rglob("*") if not _is_unfinished(p))
+
+    def unfinished(self) -> Iterator[Entry]:
+        return self._entries(p for p in Path(self.root).rglob(".*") if _is_unfinished(p))
+
+    def _entries(self, paths: Iterable[Path]) -> Iterator[Entry]:
+        for path in sorted(paths):
             # Another process may remove a file between the listing and our look.
             with contextlib.suppress(FileNotFoundError):
                 found = path.stat()

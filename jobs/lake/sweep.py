@@ -39,12 +39,15 @@ class Leftovers:
         return sum(e.size for e in self.entries)
 
 
-def kept_publishes(log: Sequence[Published], keep_runs: int) -> list[Published]:
-    """The newest `keep_runs` nights, with what was published in between; none from before an erasure."""
+def kept_publishes(log: Sequence[Published], keep_runs: int, tagged: Collection[str] = ()) -> list[Published]:
+    """The newest `keep_runs` nights, with what was published in between, and tagged runs.
+
+    None is from before an erasure.
+    """
     floor = max((p.seq for p in log if p.kind == FORGET), default=0)
     nights = [p.seq for p in log if p.kind in _OWN_KINDS]
     cut = nights[-keep_runs] if len(nights) >= keep_runs else 0
-    return [p for p in log if p.seq >= max(cut, floor)]
+    return [p for p in log if p.seq >= floor and (p.seq >= cut or p.run_id in tagged)]
 
 
 def readable(store: Store, kept: Iterable[Published]) -> list[Published]:
@@ -106,6 +109,7 @@ class Sweep:
         # A card says that its model is whole.
         models.entries.sort(key=lambda e: not e.key.endswith(_CARD))
         yield models
+        yield Leftovers("unfinished", [e for e in self.store.unfinished() if e.modified < self.before])
 
     def _old(self, kind: str, prefix: str, may_go: Callable[[Entry], bool]) -> Leftovers:
         found = (e for e in self.store.entries(prefix) if e.modified < self.before and may_go(e))

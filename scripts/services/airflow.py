@@ -34,6 +34,8 @@ def environment(home: Path, port: int, database_port: int, secrets: Secrets) -> 
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        # Masked in logs, pages and the audit log, which keep what a run of `forget_user` was given.
+        "AIRFLOW__CORE__SENSITIVE_VAR_CONN_NAMES": "user_id",
         # LocalExecutor starts a process for each, 32 by default.
         "AIRFLOW__CORE__PARALLELISM": str(tasks),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url(port)}/execution/",

@@ -101,6 +101,14 @@ def test_a_missed_deadline_is_told_to_both(webhook: Hook, mail: Box) -> None:
     assert [letter["Subject"] for _, letter in mail.letters] == ["Nightshelf: late 2026-01-30"]
 
 
+def test_nights_of_a_backfill_wait_for_one_another_and_are_not_late(webhook: Hook, mail: Box) -> None:
+    from nightshelf_notify import say_late
+
+    run = {"dag_id": "nightly", "run_id": "backfill__1", "run_type": "backfill"}
+    asyncio.run(say_late(text="late", context={"dag_run": run}))
+    assert (webhook.got, mail.letters) == ([], [])
+
+
 def test_a_link_leads_to_the_run(webhook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
     from nightshelf_notify import Notifier
 

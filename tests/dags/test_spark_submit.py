@@ -98,6 +98,32 @@ def test_no_key_stands_on_the_command_line(monkeypatch: pytest.MonkeyPatch) -> N
     assert "planted-secret" not in " ".join(command)
 
 
+def command_of(name: str) -> list[str]:
+    operator = task(name)
+    operator.application_args = operator.words(context())
+    return list(operator._get_hook()._build_spark_submit_command(operator.application))
+
+
+def test_what_a_file_of_settings_says_holds_for_the_driver_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert HADOOP_AWS not in command_of("clean")
+    monkeypatch.delenv("NIGHTSHELF_LAKE")
+    monkeypatch.delenv("NIGHTSHELF_SPARK_MEMORY")
+    file = tmp_path / "nightshelf.toml"
+    file.write_text('lake = "s3://bucket/lake"\nspark_memory = "3g"\n')
+    monkeypatch.setenv("NIGHTSHELF_CONFIG", str(file))
+    command = command_of("clean")
+    assert command[command.index("--driver-memory") + 1] == "3g"
+    assert HADOOP_AWS in command
+    # An image's Spark has it, and may reach no Maven.
+    jars = tmp_path / "spark" / "jars"
+    jars.mkdir(parents=True)
+    (jars / "hadoop-aws-3.4.2.jar").touch()
+    monkeypatch.setenv("SPARK_HOME", str(tmp_path / "spark"))
+    assert HADOOP_AWS not in command_of("clean")
+
+
 def test_without_a_connection_it_is_said_and_not_tried_on_yarn(monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow.sdk.exceptions import AirflowFailException
 

@@ -20,7 +20,7 @@ from jobs.night import safe_run_id
 from jobs.steps import STEPS
 from scripts.services import airflow
 from tests.e2e.browser import NARROW, WIDE, chromium, log_in, pictures
-from tests.faults.invariants import View, broken_now, remember
+from tests.faults.invariants import View, broken_now, naming, remember
 from tests.stack import Services, services
 
 pytestmark = [pytest.mark.e2e, pytest.mark.s3, pytest.mark.slow, pytest.mark.timeout(3600)]
@@ -171,6 +171,43 @@ def test_backfill_of_five_dates(running: Services, scheduled: dict[str, Any]) ->
     assert {t: d.get(running.ds) for t, d in before.files.items() if t not in ("models", "runs")} == {
         t: d.get(running.ds) for t, d in after.files.items() if t not in ("models", "runs")
     }
+
+
+def test_a_shopper_is_forgotten_and_no_night_brings_them_back(
+    running: Services, scheduled: dict[str, Any]
+) -> None:
+    """Of everything that the nights before wrote; Airflow's audit log is told no id."""
+    current = running.lake.current()
+    assert current
+    lists = running.lake.rows(current["tables"]["recommendations"], running.ds)
+    gone = min(r["user_id"] for r in lists)
+    named = naming(running.lake, gone)
+    assert named >= {"events_clean", "user_features", "user_profiles", "recommendations"}
+    kept = {t: [r for r in running.lake.rows(m) if gone not in str(r)] for t, m in current["tables"].items()}
+    running.api.unpause("forget_user")
+    run = running.api.trigger("forget_user", user_id=gone)
+    running.api.wait("forget_user", run=run)
+
+    def nothing_of_them() -> None:
+        broken = broken_now(View(running.lake, forgotten={gone: named}))
+        assert not any(broken.values()), broken
+
+    nothing_of_them()
+    pointers = running.lake.pointers()
+    assert {t: running.lake.rows(pointers[t]) for t in kept if t != "intake"} == {
+        t: rows for t, rows in kept.items() if t != "intake"
+    }
+    audit = running.api.call("GET", "eventLogs", dag_id="forget_user", limit=100)["event_logs"]
+    assert any("***" in str(e["extra"]) for e in audit)
+    assert gone not in json.dumps(audit)
+    logs = [p for p in running.stack.folder.rglob("*.log") if "dag_id=forget_user" in str(p)]
+    assert logs
+    assert [p for p in logs if gone.encode() in p.read_bytes()] == []
+
+    again = running.api.trigger("nightly", ds=running.ds, retrain="auto", run_id="after-erasure")
+    running.api.wait("nightly", run=again)
+    assert [p["run_id"] for p in running.lake.publishes()][-1] == "after-erasure"
+    nothing_of_them()
 
 
 def test_no_secret_in_logs_or_in_the_lake(running: Services, scheduled: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -231,9 +232,21 @@ def erasure(view: View) -> Found:
             continue
         broken += [f"{table} still names a forgotten shopper" for table in sorted(seen)]
         # Unpacked: Parquet and Avro files hold what they hold compressed.
-        broken += [f"{p} still holds a forgotten shopper" for p in sorted(places(Path(view.lake.lake), name))]
+        broken += [f"{p} still holds a forgotten shopper" for p in sorted(_places(view.lake, name))]
         broken += _unproven(view.lake, name)
     return broken
+
+
+def _places(lake: Outside, name: str) -> set[str]:
+    """Files of a lake that hold a name; a bucket's are fetched first."""
+    if not lake.lake.startswith("s3://"):
+        return places(Path(lake.lake), name)
+    with tempfile.TemporaryDirectory() as folder:
+        for uri in lake.listing(""):
+            file = Path(folder, uri.removeprefix(lake.lake).lstrip("/"))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(lake.fetch(uri))
+        return places(Path(folder), name)
 
 
 def naming(lake: Outside, name: str) -> frozenset[str]:

@@ -21,6 +21,7 @@ from tests.faults.forks import Child
 from tests.faults.invariants import Before, naming, remember
 from tests.faults.recorder import Case
 from tests.faults.toy import SHOPPER, land
+from tests.jobs.erasure.scan import places
 
 MakeBarrier = Callable[[str], Barrier]
 COMMAND = ("forget", "--user", SHOPPER)
@@ -97,6 +98,20 @@ def test_an_erasure_killed_and_tried_again(point: str, lake: Lake, case: Case) -
     case.fault()
     case.exit(killed.returncode, KILLED, told=killed.stderr)
     case.check(lake.view(settled=False, erased=False))
+    settled(lake, lake.forget(), case)
+
+
+def test_what_a_night_left_that_died_while_it_wrote_goes_too(lake: Lake, case: Case) -> None:
+    """Of a hidden file no listing tells, and no table."""
+    left: set[str] = set()
+    for number in range(1, 60):
+        killed = lake.toy.run(run=f"killed-{number}", fail_at=f"mid_write:warehouse@{number}")
+        case.exit(killed.returncode, KILLED, told=killed.stderr)
+        left = {p for p in places(lake.toy.folder / "lake", SHOPPER) if p.endswith(".part")}
+        if left:
+            break
+    assert left
+    case.fault()
     settled(lake, lake.forget(), case)
 
 

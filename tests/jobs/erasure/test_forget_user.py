@@ -13,7 +13,7 @@ import pytest
 
 from jobs import publish as publish_step
 from jobs.erasure.person import SCRUBBED
-from jobs.errors import BadInput, GateFailed
+from jobs.errors import BadInput, GateFailed, Transient
 from jobs.forget_user import forget_user
 from jobs.intake.landing import parts, row_counts
 from jobs.lake.amend import Amender
@@ -76,6 +76,52 @@ def test_no_byte_is_left_and_nobody_else_loses_one(shop: Shop) -> None:
     assert json.loads(proof["tables"]) == done.tables
     assert proof["rows_removed"] == done.rows > 0
     assert "Rome" in str(shop.rows("users"))
+
+
+def test_what_killed_writers_left_half_done_goes_too(shop: Shop) -> None:
+    """Hidden files, which no listing of the lake shows: of a table, of refused rows, torn, of a text."""
+    data = {t: next((shop.lake / "warehouse" / t).rglob("*.parquet")) for t in ("users", "quarantine")}
+    held = [f for t in data for f in (shop.lake / "warehouse" / t).rglob("*.parquet") if _holds(f, ZOE)]
+    parts = {file.with_name(f".{file.name}.1f.part"): file.read_bytes() for file in held}
+    parts[shop.lake / "work/n3/.0.parquet.1f.part"] = held[0].read_bytes()[:200]
+    parts[shop.lake / "runs/n3/.report.html.1f.part"] = f"<p>{ZOE}</p>".encode()
+    parts[shop.lake / ".current.json.1f.part"] = f'{{"who": "{ZOE}"}}'.encode()
+    innocent = shop.lake / "runs/n3/.notes.json.1f.part"
+    for file, content in {**parts, innocent: b'{"who": "ada"}'}.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+
+    forget_user(shop.settings, ZOE)
+
+    assert len(held) >= 2
+    assert [p for p in parts if p.exists()] == []
+    assert places(shop.lake, ZOE) == set()
+    assert innocent.exists()
+
+
+def _holds(file: Path, name: str) -> bool:
+    return bool(places(file.parent, name) & {file.name})
+
+
+@pytest.mark.parametrize("times", [1, 1000])
+def test_what_is_taken_away_while_it_is_looked_at_is_looked_for_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """A landing undoes a batch, another erasure writes one again: or a file is lost for good."""
+    read, left = LocalStore.read, iter(range(times))
+
+    def gone(self: LocalStore, key: str) -> bytes:
+        if "/_batches/" in key and next(left, None) is not None:
+            raise FileNotFoundError(key)
+        return read(self, key)
+
+    monkeypatch.setattr(LocalStore, "read", gone)
+    if times == 1:
+        forget_user(shop.settings, ZOE)
+        assert places(shop.lake, ZOE) == set()
+    else:
+        with pytest.raises(Transient, match=r"_batches/.*: named, but not there, 20 times in a row"):
+            forget_user(shop.settings, ZOE)
 
 
 def test_tables_have_no_past_that_readers_could_go_back_to(shop: Shop) -> None:

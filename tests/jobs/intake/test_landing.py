@@ -322,6 +322,17 @@ def test_parquet_columns_become_text_and_instants_keep_their_zone(lander: Lander
     assert (row["user_id"], row["price"], row["event_time"]) == ("7", "1.25", "2026-07-01 00:30:00.000000Z")
 
 
+def test_parquet_files_of_one_batch_may_differ_in_their_types(lander: Lander, rows: Any) -> None:
+    files = {}
+    for name, who, price in (("a", pa.array([7]), pa.array([1.25])), ("b", pa.array(["u"]), pa.array(["2"]))):
+        table = pa.table({"who": who, "what": ["p"], "when": ["2026-01-01"], "price": price})
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink)
+        files[f"{name}.parquet"] = sink.getvalue().to_pybytes()
+    lander(files, EVENTS.replace("[read]", '[read]\nformat = "parquet"'))
+    assert sorted((r["user_id"], r["price"]) for r in rows()) == [("7", "1.25"), ("u", "2")]
+
+
 def test_explode_makes_one_event_per_element_and_refuses_a_row_without_any(lander: Lander, rows: Any) -> None:
     mapping = EVENTS.replace(
         "[events.columns]", "[events]\nexplode = \"split(nullif(what, ''), '[|]')\"\n[events.columns]"

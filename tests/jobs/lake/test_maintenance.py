@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from jobs import publish as publish_step
+from jobs.browse import tag
 from jobs.errors import BadInput, GateFailed
 from jobs.lake.amend import Amender
 from jobs.lake.publish import FORGET, Publisher
@@ -87,6 +88,35 @@ def test_kept_publishes_are_whole_and_can_be_gone_back_to(nights: Settings) -> N
     assert {r["ds"].day for r in rows(nights, catalog.pointers())["intake"]} == {1, 2, 3, 4, 5, 9}
 
 
+def test_a_tagged_run_stays_until_its_tag_is_taken_away(nights: Settings) -> None:
+    log = Publisher(catalog_of(nights)).log()
+    before = {p.run_id: rows(nights, p.tables) for p in log}
+    tag(nights, "r2", remove=False, as_json=False)
+    assert later(nights).kept_runs == ["r2", "r4", "r5", "r6"]
+    publisher = Publisher(catalog_of(nights))
+    publisher.rollback("r2")
+    assert rows(nights, publisher.catalog.pointers()) == before["r2"]
+    for gone, told in (("r3", "its files were removed"), ("r9", "'r9' was never published")):
+        with pytest.raises(BadInput, match=told):
+            tag(nights, gone, remove=False, as_json=False)
+    for number in range(1, 5):
+        publish_run(nights, f"2026-01-1{number}", f"q{number}")
+    tag(nights, "r2", remove=True, as_json=False)
+    with pytest.raises(BadInput, match="run 'r2' is not tagged; tagged are: none"):
+        tag(nights, "r2", remove=True, as_json=False)
+    assert later(nights).kept_runs == ["q2", "q3", "q4"]
+
+
+def test_no_tag_keeps_what_an_erasure_takes_away(nights: Settings) -> None:
+    for run in ("r2", "r6"):
+        tag(nights, run, remove=False, as_json=False)
+    catalog = catalog_of(nights)
+    Amender(catalog).amend(FORGET, [], catalog.pointers())
+    assert later(nights).kept_runs == ["r6"]
+    with pytest.raises(BadInput, match="a shopper was forgotten since"):
+        tag(nights, "r2", remove=False, as_json=False)
+
+
 def test_nothing_unreachable_is_left_and_a_second_run_removes_nothing(nights: Settings) -> None:
     wanted = later(nights, dry_run=True)
     untouched = files(nights)
@@ -123,6 +153,7 @@ def leftovers(nights: Settings) -> list[str]:
     )
     store.write("landing/s/events/b-1/part.parquet", b"named")
     keys = ["warehouse/intake/data/x/part.parquet", "warehouse/intake/data/x/.part.parquet.1f.part"]
+    keys += [".current.json.1f.part", "reviews/.rows.json.1f.part"]
     keys += [
         "work/killed/scoring/0.parquet",
         "landing/s/events/b-2/part.parquet",
@@ -151,7 +182,7 @@ def test_what_is_younger_than_the_grace_period_stays_and_what_is_older_goes(
     done = maintain(nights)
     assert [k for k in leftovers if Path(nights.lake, k).exists()] == []
     assert {k: v["files"] for k, v in done.removed.items()} == {
-        "tables": 2, "work": 1, "landing": 1, "models": 1, "runs": 0, "uploads": 0
+        "tables": 1, "work": 1, "landing": 1, "models": 1, "runs": 0, "unfinished": 3, "uploads": 0
     }  # fmt: skip
     assert Path(nights.lake, "landing/s/events/b-1/part.parquet").exists()
     assert Path(nights.lake, "landing/s/_batches/b.json").exists()
@@ -191,7 +222,7 @@ def test_killed_in_mid_sweep_a_publish_is_whole_or_refused(
         publisher = Publisher(catalog_of(nights))
         for publish in log:
             try:
-                publisher._require_kept(publish)
+                publisher.require_kept(publish.run_id)
             except BadInput:
                 continue
             assert rows(nights, publish.tables) == before[publish.run_id]

@@ -64,6 +64,22 @@ def test_a_local_key_cannot_leave_the_lake(tmp_path: Path) -> None:
         LocalStore(tmp_path).write("../evil", b"")
 
 
+def test_a_write_whose_hidden_file_is_taken_away_is_tried_again(tmp_path: Path) -> None:
+    """An erasure does so where it cannot tell whom the file holds."""
+    store = LocalStore(tmp_path)
+
+    def write() -> None:
+        with store._whole("a/b") as part:
+            part.write_bytes(b"half")
+            assert [e.key for e in store.unfinished()] == [f"a/{part.name}"]
+            assert store.list("a") == []
+            store.delete(e.key for e in list(store.unfinished()))
+
+    with pytest.raises(Transient, match="taken away while it was written"):
+        write()
+    assert not store.exists("a/b")
+
+
 def test_a_failed_local_write_leaves_the_old_file(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     store.write("k", b"old")
