@@ -10,7 +10,7 @@ import hashlib
 import io
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from markupsafe import Markup
@@ -21,6 +21,9 @@ PALETTE = (BLUE, ORANGE, GREEN, RED, GREY)
 _INK = "#010203"
 # Inches: narrow, so that text stays readable where three pictures share a row or a phone shows one.
 _WIDTH = 4.4
+# Points that a legend may take: of lines, and of bars, whose labels stand beside them. Pages set it wider
+# than it is laid out here.
+_OF_LINES, _OF_BARS = 270, 200
 
 
 def stacked(labels: Sequence[str], series: Mapping[str, Sequence[float]], colours: Sequence[str]) -> Markup:
@@ -33,7 +36,7 @@ def stacked(labels: Sequence[str], series: Mapping[str, Sequence[float]], colour
     axes.invert_yaxis()
     _thousands(axes.xaxis)
     if len(series) > 1:
-        _legend(axes)
+        _legend(axes, _OF_BARS)
     return _svg(figure)
 
 
@@ -56,6 +59,10 @@ def lines(
             [p[0] for p in bad], [p[1] for p in bad], s=70, facecolors="none", edgecolors=RED, linewidths=1.6
         )
     axes.set_ylim(bottom=0)
+    if len(seen := {day for points in series.values() for day, _ in points}) == 1:
+        # Around one day matplotlib would show years.
+        (day,) = seen
+        axes.set_xlim(day - timedelta(days=3), day + timedelta(days=3))
     locator = AutoDateLocator(minticks=2, maxticks=6)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
@@ -64,7 +71,7 @@ def lines(
     else:
         _thousands(axes.yaxis)
     if len(series) > 1:
-        _legend(axes)
+        _legend(axes, _OF_LINES)
     return _svg(figure)
 
 
@@ -152,11 +159,14 @@ def _figure(height: float, columns: int = 1) -> tuple[Any, list[Any]]:
     return figure, list(axes[0])
 
 
-def _legend(axes: Any) -> None:
+def _legend(axes: Any, width: int) -> None:
+    """Above the axes, in as many columns as so many points hold: a mark is 30 wide, a letter 5."""
+    names = axes.get_legend_handles_labels()[1]
+    columns = next((n for n in (3, 2) if n * (30 + 5 * max(map(len, names))) <= width), 1)
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(0, 1),
-        ncols=3,
+        ncols=columns,
         frameon=False,
         labelcolor=_INK,
         fontsize=8,

@@ -167,6 +167,7 @@ def at_work(folder: Path) -> set[str]:
     for process in psutil.process_iter():
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             words = process.cmdline()
-            if process.environ().get("NIGHTSHELF_LAKE") == lake and words[3:4] != ["nightly"]:
+            # One that is just being made, or ends, has none.
+            if words and process.environ().get("NIGHTSHELF_LAKE") == lake and words[3:4] != ["nightly"]:
                 found |= {"java"} if Path(words[0]).name == "java" else {*words[2:3]} or {words[0]}
     return found

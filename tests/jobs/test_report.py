@@ -370,3 +370,20 @@ def test_a_stopped_night_still_draws_its_own_odd_number() -> None:
 def test_charts_name_tables_that_exist() -> None:
     for _, wanted, _ in report_parts._CHARTS:
         assert {table for table, _ in wanted} <= set(BY_NAME)
+
+
+def test_a_picture_of_one_day_shows_days_and_not_years() -> None:
+    picture = plots.lines({"one": [(DS, 1.0)], "two": [(DS, 2.0)]})
+    assert f"{DS:%Y-%b}" in picture
+    assert str(DS.year + 1) not in picture
+
+
+@pytest.mark.parametrize(
+    ("names", "rows"),
+    [(("a", "b", "c"), 1), (("lists by popularity", "copy by template", "copy refused"), 2)],
+)
+def test_a_legend_has_as_many_columns_as_the_picture_has_room_for(names: tuple[str, ...], rows: int) -> None:
+    """Pages cut off what is wider."""
+    picture = plots.lines({name: [(DS, 1.0), (DS + timedelta(days=9), 2.0)] for name in names})
+    places = [re.search(rf'y="([\d.]+)"[^>]*>{name}</text>', picture) for name in names]
+    assert len({place.group(1) for place in places if place}) == rows
