@@ -198,9 +198,7 @@ def _shop_to_store(stack: Stack, last: date) -> None:
     store = _outside(stack).bucket
     assert store
     for file in raw.iterdir():
-        # In so small a shop no product is new on some day; an empty file is refused.
-        if file.stat().st_size:
-            store.client().upload_file(str(file), BUCKET, f"raw/{file.name}")
+        store.client().upload_file(str(file), BUCKET, f"raw/{file.name}")
 
 
 def _outside(stack: Stack) -> Outside:

@@ -110,7 +110,9 @@ def _write(
         written += len(events)
         arrived, tally = post.deliver(day)
         csv.write_csv(arrived, folder / f"events-{today}.csv", _CSV)
-        (folder / f"products-{today}.jsonl").write_bytes(feed.day(day))
+        # In a small shop no product changes on some day; an import refuses a file without a row.
+        if changed := feed.day(day):
+            (folder / f"products-{today}.jsonl").write_bytes(changed)
         (folder / f"users-{today}.csv").write_bytes(register.day(day))
         total.add(tally)
         by_arrival[str(today)] = tally.counts()

@@ -46,14 +46,13 @@ def test_same_arguments_same_bytes_other_seed_other_shop(tmp_path: Path, shop: S
     assert (again / name).read_bytes() != (shop.folder / name).read_bytes()
 
 
-def test_one_file_a_day_of_each_kind(shop: Shop) -> None:
+def test_a_file_of_events_and_users_a_day_and_of_products_where_one_changed(shop: Shop) -> None:
     days = [f"2026-01-{d:02d}" for d in range(1, 11)]
-    names = {
-        f"{e}-{d}.{'jsonl' if e == 'products' else 'csv'}"
-        for d in days
-        for e in ("events", "products", "users")
-    }
-    assert {f.name for f in shop.folder.iterdir()} == names | {TRUTH}
+    names = {f"{e}-{d}.csv" for d in days for e in ("events", "users")}
+    products = {f"products-{d}.jsonl" for d in days}
+    found = {f.name for f in shop.folder.iterdir()}
+    assert found - products == names | {TRUTH}
+    assert f"products-{days[0]}.jsonl" in found
     assert list(shop.events[0][1]) == COLUMNS
 
 
@@ -177,6 +176,13 @@ def test_scale_multiplies_events(tmp_path: Path) -> None:
         for s in (1, 4)
     ]
     assert 3.0 < rows[1] / rows[0] < 5.0
+
+
+def test_no_file_is_empty(tmp_path: Path) -> None:
+    """An import refuses such a file; in so small a shop no product changes on most days."""
+    generate(tmp_path / "raw", seed=7, products=60, users=50, start=date(2026, 1, 1), days=10)
+    assert [f.name for f in (tmp_path / "raw").iterdir() if f.stat().st_size == 0] == []
+    assert 1 <= len(list((tmp_path / "raw").glob("products-*.jsonl"))) < 10
 
 
 @pytest.mark.parametrize("wrong", [{"scale": 0}, {"products": 0}, {"users": -1}, {"days": 0}])
