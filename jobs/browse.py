@@ -219,9 +219,9 @@ def tag(settings: Settings, run_id: str, remove: bool, as_json: bool) -> None:
     Raises `BadInput` for a run that a rollback could not go back to, or that has no tag to take away.
     """
     store = Store.of(settings)
-    if remove and run_id not in tags.tagged(store):
-        known = ", ".join(sorted(tags.tagged(store))) or "none"
-        raise BadInput(f"run '{run_id}' is not tagged; tagged are: {known}")
+    before = tags.tagged(store)
+    if remove and run_id not in before:
+        raise BadInput(f"run '{run_id}' is not tagged; tagged are: {', '.join(sorted(before)) or 'none'}")
     if remove:
         tags.remove(store, run_id)
     elif run_id:

@@ -68,22 +68,19 @@ def forget_user(settings: Settings, user_id: str) -> Erased:
     today = datetime.now(UTC).date().isoformat()
     known = forgotten.add(store, person.user_id, today)
     failpoint("after_forget", "tombstone")
-    gone: FileNotFoundError | None = None
+    last: Exception | None = None
     erasure = _Erasure(store, LakeCatalog(settings, store), person, known.key(person.user_id), today)
     for _ in range(_ATTEMPTS):
         try:
             done = erasure.once()
-        except Conflict:
-            gone = None
-            continue
-        except FileNotFoundError as error:
-            # A night, a landing or another erasure took away what this one had listed: look again.
-            gone = error
+        except (Conflict, FileNotFoundError) as error:
+            # A night came first; or it, a landing or another erasure took away what was listed: look again.
+            last = error
             continue
         forgotten.require_same_salt(store, known)
         return done
-    if gone:
-        raise Transient(f"{gone}: named, but not there, {_ATTEMPTS} times in a row") from gone
+    if isinstance(last, FileNotFoundError):
+        raise Transient(f"{last}: named, but not there, {_ATTEMPTS} times in a row") from last
     raise Transient(f"nights published first, {_ATTEMPTS} times in a row; run 'nightshelf forget' again")
 
 

@@ -83,8 +83,10 @@ class Person:
 
     def named_in(self, column: pa.Array) -> pa.Array:
         """`named_by`, for a column of raw rows; never null."""
-        near = self.may_stand_in(column).to_pylist()
-        pairs = zip(near, column, strict=True)
+        near = self.may_stand_in(column)
+        if not pc.any(near).as_py():
+            return near
+        pairs = zip(near.to_pylist(), column, strict=True)
         return pa.array([wanted and self.named_by(raw.as_py()) for wanted, raw in pairs], pa.bool_())
 
     def named_by(self, raw: str | None) -> bool:
