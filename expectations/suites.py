@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -162,7 +163,9 @@ class Checks:
         validation = context.validation_definitions.add(definition)
         checkpoint = gx.Checkpoint(name=name, validation_definitions=[validation], result_format="BASIC")
         run = context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": marks})
-        (result,) = run.run_results.values()
+        ((key, result),) = run.run_results.items()
+        if any(_without_values(r.exception_info) for r in result.results):
+            context.validation_results_store.set(key, result)
         return result
 
     def build_docs(self, folder: Path) -> Path:
@@ -192,12 +195,25 @@ def _outcome(result: Any) -> Outcome:
 
 
 def _raised(info: dict[str, Any]) -> str:
-    """The first exception's message: the answer holds one, or one for each metric."""
-    for one in [info, *(v for v in info.values() if isinstance(v, dict))]:
-        if one.get("raised_exception"):
-            return _short(one.get("exception_message") or "it raised")
-    return ""
+    """The first exception's message."""
+    return next((_short(one.get("exception_message") or "it raised") for one in _exceptions(info)), "")
+
+
+def _exceptions(info: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """What was raised, if anything: the answer holds one, or one for each metric."""
+    info = info or {}
+    return [one for one in [info, *info.values()] if isinstance(one, dict) and one.get("raised_exception")]
+
+
+def _without_values(info: dict[str, Any] | None) -> bool:
+    """Take from what was raised all that may quote a row, for the data docs; true if anything was."""
+    found = _exceptions(info)
+    for one in found:
+        one |= {"exception_message": _short(one.get("exception_message")), "exception_traceback": ""}
+    return bool(found)
 
 
 def _short(error: object) -> str:
-    return str(error).strip().split("\n")[0][:300]
+    """The first line of a message. Spark quotes values in single quotes: whatever is between them goes."""
+    line = str(error).strip().split("\n")[0]
+    return re.sub(r"'.*'", "'…'", line)[:300]

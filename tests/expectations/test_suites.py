@@ -138,6 +138,19 @@ def test_data_docs_show_counts_and_no_value(spark: SparkSession, tmp_path: Path)
     assert "Private-Town" not in text
 
 
+def test_what_stops_spark_quotes_no_value(spark: SparkSession, tmp_path: Path) -> None:
+    own = Checks(spark)
+    rows = frame(spark, "users", [good("users", user_id="very-private's-person")])
+    rule = Rule("numeric", "CAST(user_id AS INT) > 0", "info", ("user_id",), "never")
+    checked = own.run("users", rows, (rule,), 1)
+    assert "CAST_INVALID_INPUT" in checked.sentences("critical")[0]
+    index = own.build_docs(tmp_path / "docs")
+    text = "".join(p.read_text() for p in index.parent.rglob("*.html"))
+    assert "CAST_INVALID_INPUT" in text
+    for told in (*checked.sentences("critical"), text):
+        assert "very-private" not in told
+
+
 def test_outcomes_are_data() -> None:
     one = Outcome("a", "warning", False, 1, "doc")
     two = Outcome("b", "critical", True, 0, "doc")
