@@ -47,7 +47,7 @@ def base(tmp_path_factory) -> Path:
     from tests.models.writer import presets
     from tests.models.writer.test_preset import LESSONS
 
-    return presets.make("causal", tmp_path_factory.mktemp("base") / "preset", LESSONS, steps=500)
+    return presets.make("causal", tmp_path_factory.mktemp("base") / "preset", LESSONS, steps=2000)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_the_gate_judges_a_preset_like_any_other_writer(trained, base) -> None:
 def kept(lake: Path, row: dict, base: Path) -> dict[str, bytes]:
     night = preset_night(lake, DAY, "reader", base)
     names = [k.rsplit("/", 1)[-1] for k in night.store.list(row["location"])]
-    assert sorted(names) == ["adapters.json", "adapters.npz", "card.json", "plan.json"]
+    assert sorted(names) == ["adapters.json", "adapters.npz", "card.json", "learnt.npz", "plan.json"]
     return {name: night.store.read(f"{row['location']}/{name}") for name in names}
 
 
