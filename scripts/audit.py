@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import textwrap
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -114,7 +115,7 @@ def installed() -> Path:
 
 def _last(text: str) -> str:
     lines = text.strip().splitlines()
-    return lines[-1].strip()[:200] if lines else "it says nothing"
+    return textwrap.shorten(lines[-1], 160, placeholder=" …") if lines else "it says nothing"
 
 
 def audit(program: Path, lock: Path, service: str) -> list[Advisory]:
