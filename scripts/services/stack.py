@@ -153,7 +153,14 @@ class Stack:
 
     def airflow_environment(self) -> dict[str, str]:
         """What Airflow, and with it every step, runs with besides this process's environment."""
-        return self.nightshelf_environment() | airflow.environment(
+        cluster = {"conn_type": "spark", "host": spark.url(self.ports["spark-master"])}
+        ours = self.nightshelf_environment() | {
+            "NIGHTSHELF_RUN_WITH": os.environ.get("NIGHTSHELF_RUN_WITH") or "spark-submit",
+            "AIRFLOW_CONN_SPARK_DEFAULT": json.dumps(cluster),
+            "JAVA_HOME": find_java(settings()),
+            "SPARK_LOCAL_IP": "127.0.0.1",
+        }
+        return ours | airflow.environment(
             self.folder / "airflow", self.ports["airflow"], self.ports["postgres"], self.secrets()
         )
 

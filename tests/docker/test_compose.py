@@ -22,7 +22,8 @@ USER = "10001:10001"
 # Empty files until somebody writes them.
 OPTIONAL = {"pseudonym_key", "notify_webhook", "smtp_connection"}
 # AIRFLOW__CORE__SENSITIVE_VAR_CONN_NAMES tells which keys are masked, and holds none.
-TELLING = re.compile(r"PASSWORD|SECRET|KEY|TOKEN|CONN(?!_NAMES)|CATALOG|WEBHOOK")
+# The cluster's connection is an address: who may join it is in spark-defaults.conf.
+TELLING = re.compile(r"PASSWORD|SECRET|KEY|TOKEN|CONN(?!_NAMES|_SPARK_DEFAULT)|CATALOG|WEBHOOK")
 
 
 def filled(text: str) -> str:
