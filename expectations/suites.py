@@ -164,7 +164,11 @@ class Checks:
         checkpoint = gx.Checkpoint(name=name, validation_definitions=[validation], result_format="BASIC")
         run = context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": marks})
         ((key, result),) = run.run_results.items()
-        if any(_without_values(r.exception_info) for r in result.results):
+        if raised := [one for r in result.results for one in _exceptions(r.exception_info)]:
+            # The data docs show what the store holds: nothing there may quote a row.
+            for one in raised:
+                message = _short(one.get("exception_message") or "it raised")
+                one |= {"exception_message": message, "exception_traceback": ""}
             context.validation_results_store.set(key, result)
         return result
 
@@ -185,7 +189,7 @@ class Checks:
 
 def _outcome(result: Any) -> Outcome:
     meta = result.expectation_config.meta
-    raised = _raised(result.exception_info or {})
+    raised = next((one["exception_message"] for one in _exceptions(result.exception_info)), "")
     observed = result.result.get("observed_value")
     count = int(observed) if isinstance(observed, int | float) else None
     if raised or (count is None and not result.success):
@@ -194,23 +198,10 @@ def _outcome(result: Any) -> Outcome:
     return Outcome(meta["rule"], meta["severity"], bool(result.success), count, meta["doc"])
 
 
-def _raised(info: dict[str, Any]) -> str:
-    """The first exception's message."""
-    return next((_short(one.get("exception_message") or "it raised") for one in _exceptions(info)), "")
-
-
 def _exceptions(info: dict[str, Any] | None) -> list[dict[str, Any]]:
     """What was raised, if anything: the answer holds one, or one for each metric."""
     info = info or {}
     return [one for one in [info, *info.values()] if isinstance(one, dict) and one.get("raised_exception")]
-
-
-def _without_values(info: dict[str, Any] | None) -> bool:
-    """Take from what was raised all that may quote a row, for the data docs; true if anything was."""
-    found = _exceptions(info)
-    for one in found:
-        one |= {"exception_message": _short(one.get("exception_message")), "exception_traceback": ""}
-    return bool(found)
 
 
 def _short(error: object) -> str:

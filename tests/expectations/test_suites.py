@@ -141,9 +141,13 @@ def test_data_docs_show_counts_and_no_value(spark: SparkSession, tmp_path: Path)
 def test_what_stops_spark_quotes_no_value(spark: SparkSession, tmp_path: Path) -> None:
     own = Checks(spark)
     rows = frame(spark, "users", [good("users", user_id="very-private's-person")])
-    rule = Rule("numeric", "CAST(user_id AS INT) > 0", "info", ("user_id",), "never")
-    checked = own.run("users", rows, (rule,), 1)
-    assert "CAST_INVALID_INPUT" in checked.sentences("critical")[0]
+    rules = [
+        Rule(name, f"CAST(user_id AS {kind}) > 0", "info", ("user_id",), "never")
+        for name, kind in (("whole", "INT"), ("real", "DOUBLE"))
+    ]
+    checked = own.run("users", rows, rules, 1)
+    assert [s for s in checked.sentences("critical") if "CAST_INVALID_INPUT" not in s] == []
+    assert {o.rule for o in checked.failed} == {"whole", "real"}
     index = own.build_docs(tmp_path / "docs")
     text = "".join(p.read_text() for p in index.parent.rglob("*.html"))
     assert "CAST_INVALID_INPUT" in text
