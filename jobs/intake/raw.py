@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import logging
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from functools import reduce
 from itertools import pairwise
 
+from pyspark.logger import PySparkLogger
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
@@ -38,7 +38,8 @@ _CONF = {
 def reading(spark: SparkSession) -> Iterator[None]:
     """Settings for reading raw files; errors in a mapping's SQL are told once, without stack traces."""
     before = {key: spark.conf.get(key, None) for key in _CONF}
-    logger = logging.getLogger("SQLQueryContextLogger")
+    # By Spark's own class: a plain logger of that name would break every later error of the process.
+    logger = PySparkLogger.getLogger("SQLQueryContextLogger")
     was_disabled, logger.disabled = logger.disabled, True
     spark.sparkContext.setLogLevel("OFF")
     for key, value in _CONF.items():

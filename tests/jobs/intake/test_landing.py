@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -12,10 +13,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from jobs.errors import BadInput
 from jobs.intake.landing import Landed, land, manifests, parts
+from jobs.intake.raw import reading
 from jobs.lake.store import Store
 from jobs.settings import ROOT, Settings
 
@@ -463,3 +466,14 @@ def test_the_mapping_that_the_docs_show_works(lander: Lander, rows: Any) -> None
     ]
     assert found == [("purchase", "1", "not_a_product", "2026-06-30"), ("return", "3", None, "2026-06-30")]
     assert rows("products", "product_id")[0]["attributes_en"] == '{"weight":"80 g"}'
+
+
+def test_after_a_reading_sparks_errors_are_told_as_they_are(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The first to ask for it makes it, as in a process that has just begun.
+    monkeypatch.delitem(logging.root.manager.loggerDict, "SQLQueryContextLogger", raising=False)
+    with reading(spark):
+        pass
+    with pytest.raises(PySparkException, match="CAST_INVALID_INPUT"):
+        spark.sql("SELECT CAST(word AS INT) FROM VALUES ('x') AS words(word)").collect()
