@@ -1,16 +1,24 @@
-"""A standalone Spark cluster: a master, and workers of one core each."""
+"""A standalone Spark cluster: a master, workers of one core each, and a Spark that has its part for S3."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
+import subprocess
+import tempfile
 import urllib.request
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from scripts.services.process import Server
+from jobs.settings import ROOT
+from jobs.spark import HADOOP_AWS
+from scripts.services.process import DidNotStart, Server
 
+# The files of Spark's part for S3 and their sums, as in the images.
+_S3_JARS = ROOT / "docker" / "s3_jars.sha256"
 _ROLE = "org.apache.spark.deploy"
 # Without this a worker keeps the files of every application, the jars included. Times are in seconds.
 CLEANUP = {
@@ -27,9 +35,7 @@ def servers(
     What executors do lies under `base/worker-<n>`. `more`: environment that executors need, such as the keys
     of a store.
     """
-    import pyspark
-
-    program = str(Path(pyspark.__file__).parent / "bin" / "spark-class")
+    program = str(_pyspark() / "bin" / "spark-class")
     environment = {**os.environ, **(more or {}), "JAVA_HOME": java_home, "SPARK_LOCAL_IP": "127.0.0.1"}
     # Executors have the environment's packages; our code reaches them with the job.
     environment.pop("PYTHONPATH", None)
@@ -44,6 +50,62 @@ def servers(
         ready = partial(_says, own, "masterurl", url(master))
         found.append(Server(f"spark-worker-{number}", command, ready, environment, base))
     return found
+
+
+def bring_s3(base: Path, java_home: str) -> Path:
+    """A folder under `base` for `SPARK_HOME`: PySpark's own, by links, with its part for S3 beside its jars.
+
+    Without it each application asks Maven for that part and hands its 650 MB to each of its executors. What
+    Maven gives is kept where Spark keeps it (`~/.ivy2.5.2`), and checked against the sums of the images.
+    Raises `DidNotStart` where Maven is not reached or gives something else.
+    """
+    home = base / "home"
+    shutil.rmtree(home, ignore_errors=True)
+    sums = {name: digest for digest, name in map(str.split, _S3_JARS.read_text().splitlines())}
+    kept = Path.home() / ".ivy2.5.2"
+    given = kept / "jars"
+    if not all((given / name).exists() for name in sums):
+        _ask_maven(java_home, kept)
+    for name, digest in sums.items():
+        found = given / name
+        if not found.exists() or _digest(found) != digest:
+            raise DidNotStart(f"{found} is not the file that {_S3_JARS} names")
+    (home / "jars").mkdir(parents=True)
+    for entry in _pyspark().iterdir():
+        if entry.name != "jars":
+            (home / entry.name).symlink_to(entry)
+    for jar in (*(_pyspark() / "jars").iterdir(), *(given / name for name in sums)):
+        (home / "jars" / jar.name).symlink_to(jar)
+    return home
+
+
+def _ask_maven(java_home: str, kept: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        nothing = Path(folder, "nothing.py")
+        nothing.touch()
+        program = str(_pyspark() / "bin" / "spark-submit")
+        options = ["--conf", f"spark.jars.ivy={kept}", "--packages", HADOOP_AWS]
+        done = subprocess.run(
+            [program, "--master", "local[1]", *options, str(nothing)],
+            env={**os.environ, "JAVA_HOME": java_home, "SPARK_LOCAL_IP": "127.0.0.1"},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    if done.returncode:
+        lines = done.stderr.splitlines() or ["it said nothing"]
+        # Before Java's trace stands what it is about.
+        why = next((line for line in lines if line.startswith("Exception in")), lines[-1])
+        raise DidNotStart(f"Maven did not give {HADOOP_AWS}: {why.partition('Exception: ')[2] or why}")
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _pyspark() -> Path:
+    import pyspark
+
+    return Path(pyspark.__file__).parent
 
 
 def _address(page: int) -> list[str]:

@@ -31,6 +31,7 @@ from scripts.services import airflow, postgres, spark, swift
 from scripts.services.keys import S3_ACCESS_KEY, Secrets, write
 from scripts.services.process import (
     MARK,
+    DidNotStart,
     Identity,
     NotInstalled,
     Server,
@@ -140,7 +141,7 @@ class Stack:
 
     def nightshelf_environment(self) -> dict[str, str]:
         """The services as Nightshelf's settings."""
-        return {
+        return self._spark_home() | {
             "NIGHTSHELF_LAKE": f"s3://{BUCKET}/lake",
             "NIGHTSHELF_CATALOG": postgres.url(self.ports["postgres"], CATALOG),
             "NIGHTSHELF_S3_ENDPOINT": swift.endpoint(self.ports["swift-proxy"]),
@@ -150,6 +151,11 @@ class Stack:
             "NIGHTSHELF_SPARK_MASTER": spark.url(self.ports["spark-master"]),
             "PGPASSFILE": str(self.secrets().pgpass),
         }
+
+    def _spark_home(self) -> dict[str, str]:
+        """Where a Spark with its part for S3 lies, if Maven gave it."""
+        home = self.folder / "spark" / "home"
+        return {"SPARK_HOME": str(home)} if home.exists() else {}
 
     def airflow_environment(self) -> dict[str, str]:
         """What Airflow, and with it every step, runs with besides this process's environment."""
@@ -172,7 +178,9 @@ class Stack:
             self.folder / "spark",
             find_java(settings()),
             [self.ports[name] for name in _PORTS if name.startswith("spark-")],
-            spark.CLEANUP | {"AWS_ACCESS_KEY_ID": S3_ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": secrets.s3},
+            spark.CLEANUP
+            | self._spark_home()
+            | {"AWS_ACCESS_KEY_ID": S3_ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": secrets.s3},
         )
         environment = {**os.environ, **self.airflow_environment()}
         return [
@@ -216,6 +224,8 @@ class Stack:
             living = self.state.living()
             self.state.processes = living
             self._choose_ports(keep=bool(living))
+            if not any(p.group == "spark" for p in living):
+                self._bring_s3()
             started: list[Process] = []
             try:
                 self.secrets().write_files(self.ports["postgres"], airflow.USER)
@@ -230,6 +240,12 @@ class Stack:
             if started:
                 self._write_environments()
             return [p.name for p in started]
+
+    def _bring_s3(self) -> None:
+        try:
+            spark.bring_s3(self.folder / "spark", find_java(settings()))
+        except DidNotStart as error:
+            self.say(f"{error}; each step will ask Maven itself")
 
     def _choose_ports(self, keep: bool) -> None:
         """The ports of last time, if they are free: what people wrote down goes on."""

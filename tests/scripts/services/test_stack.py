@@ -111,6 +111,16 @@ def test_all_of_it_answers(stack: Stack) -> None:
     assert {p.name for p in stack.state.living()} == SERVICES
 
 
+def test_spark_has_its_part_for_s3(stack: Stack) -> None:
+    """Of a Spark of its own, which workers, tasks and people's shells have in their environment."""
+    home = stack.folder / "spark" / "home"
+    assert list((home / "jars").glob("*hadoop-aws-*.jar"))
+    worker = next(p for p in stack.state.living() if p.name == "spark-worker-0")
+    assert f"SPARK_HOME={home}" in Path(f"/proc/{worker.identity.pid}/environ").read_text().split("\0")
+    for name in ("nightshelf.env", "airflow.env"):
+        assert f"export SPARK_HOME={home}\n" in (stack.folder / name).read_text()
+
+
 def test_a_second_start_says_that_they_run(stack: Stack) -> None:
     done = services("up", stack.folder)
     assert done.returncode == 0
