@@ -294,6 +294,36 @@ def test_the_order_of_rows_does_not_matter(frame: Frame, rows: list[dict[str, An
     assert len(first[0]) + len(first[1]) == len(rows)
 
 
+def priced(name: str, ds: int, title: str, price: str, **changes: Any) -> dict[str, Any]:
+    return product(name, ds, title, price=price, row_hash=f"{name} {title} {price}", **changes)
+
+
+VERSIONS = st.builds(
+    priced,
+    st.sampled_from("ab"),
+    st.integers(1, 3),
+    st.sampled_from(["T", "U", ""]),
+    st.sampled_from(["1", "2", "-1", "x"]),
+    copies=st.integers(1, 2),
+    file=st.sampled_from(["p.csv", "q.csv"]),
+)
+
+
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(VERSIONS, min_size=10, max_size=25), seed=st.integers(0, 99))
+def test_the_order_of_versions_does_not_matter(frame: Frame, rows: list[dict[str, Any]], seed: int) -> None:
+    """Of products that differ, share a day, and share an id and a hash."""
+    mixed = random.Random(seed).sample(rows, len(rows))
+
+    def result(landed: DataFrame) -> list[list[str]]:
+        split = split_versions("products", landed)
+        kept = as_of("products", split, day(2)).select("product_id", "title_en", "price", "first_seen")
+        told = outcomes({"products": split}).select("state", "ds", "file", "copies", "broken", "row_hash")
+        return [sorted(map(str, found.collect())) for found in (kept, told)]
+
+    assert result(frame("products", *rows).coalesce(1)) == result(frame("products", *mixed))
+
+
 def test_refused_rows_do_not_gather_in_one_task(frame: Frame) -> None:
     bad = [event("", product_id=str(n), event_id=None) for n in range(20)]
     split = split_events(frame("events", *bad), 3)
