@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date, timedelta
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ from jobs import plots, report, report_parts
 from jobs.errors import GateFailed
 from jobs.lake.registry import BY_NAME
 from jobs.runner import run_step
+from tests.e2e.browser import NARROW, chromium
 from tests.expectations.good_rows import DS, good
 from tests.jobs.small_lake import put
 
@@ -130,6 +132,15 @@ CALIBRATION = {
         {"predicted": 0.1, "observed": 0.12, "rows": 50},
     ],
 }
+QUEUE = {
+    "counts": {"texts": 9, "high": 1},
+    "rows": [
+        {"rank": 1, "risk": "high", "product_id": "p1", "language": "en", "channel": "description",
+         "tier": "human", "title": "A charger in a colour with a long name",
+         "text": "Say hello to a charger. More than 10,000 customers own one already. It weighs 240 g.",
+         "reasons": ["a person's text fails claims: 'customers' (eu-material-claim, us-material-claim)"]},
+    ],
+}  # fmt: skip
 NOTES = {
     "intake": INTAKE,
     "quality_inputs": CHECKED,
@@ -141,6 +152,7 @@ NOTES = {
     "writer": {"trained": False, "why": "too few pairs", "version": None},
     "recommendations": LISTS,
     "descriptions": COPY,
+    "review_queue": QUEUE,
 }
 
 
@@ -231,6 +243,20 @@ def test_the_page_is_well_formed_loads_nothing_and_escapes_everything(night: Nig
     assert not re.search(r"url\((?!#)", text)
     assert "prefers-color-scheme: dark" in text
     assert 'name="viewport"' in text
+
+
+def test_on_a_telephone_sentences_have_room(night: Night, tmp_path: Path) -> None:
+    note_all(night)
+    shown = tmp_path / "report.html"
+    shown.write_text(page_of(night))
+    with chromium() as browser:
+        page = browser.new_page(viewport=NARROW)
+        page.goto(shown.as_uri())
+        texts = "[...document.querySelectorAll('td, li, p')].filter(e => e.offsetWidth)"
+        widths = page.evaluate(f"{texts}.map(e => [e.offsetWidth, e.innerText])")
+        assert any("eu-material-claim" in text for _, text in widths)
+        assert [t for width, t in widths if len(t) > 60 and width < NARROW["width"] / 4] == []
+        assert page.evaluate("document.documentElement.scrollWidth") == NARROW["width"]
 
 
 def test_ids_of_pictures_do_not_clash(night: Night) -> None:
