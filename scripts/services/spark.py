@@ -17,6 +17,10 @@ from jobs.settings import ROOT
 from jobs.spark import HADOOP_AWS
 from scripts.services.process import DidNotStart, Server
 
+# On a machine of few cores the optimising compiler takes more time from short applications than it gives
+# back: more than half of it (`jobs/spark.py` says the same of a driver that does all the work itself).
+_FEW_CORES = 4
+_QUICK = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
 # The files of Spark's part for S3 and their sums, as in the images.
 _S3_JARS = ROOT / "docker" / "s3_jars.sha256"
 _ROLE = "org.apache.spark.deploy"
@@ -52,15 +56,30 @@ def servers(
     return found
 
 
-def bring_s3(base: Path, java_home: str) -> Path:
-    """A folder under `base` for `SPARK_HOME`: PySpark's own, by links, with its part for S3 beside its jars.
+def make_home(base: Path) -> Path:
+    """A folder under `base` for `SPARK_HOME`: PySpark's own by links, and settings for a small machine."""
+    home = base / "home"
+    shutil.rmtree(home, ignore_errors=True)
+    (home / "jars").mkdir(parents=True)
+    (home / "conf").mkdir()
+    for entry in _pyspark().iterdir():
+        if entry.name not in ("jars", "conf"):
+            (home / entry.name).symlink_to(entry)
+    for jar in (_pyspark() / "jars").iterdir():
+        (home / "jars" / jar.name).symlink_to(jar)
+    if (os.cpu_count() or 1) <= _FEW_CORES:
+        lines = [f"spark.{who}.defaultJavaOptions {_QUICK}\n" for who in ("driver", "executor")]
+        (home / "conf" / "spark-defaults.conf").write_text("".join(lines))
+    return home
+
+
+def add_s3(home: Path, java_home: str) -> None:
+    """Lay Spark's part for S3 beside the jars of a `make_home`.
 
     Without it each application asks Maven for that part and hands its 650 MB to each of its executors. What
     Maven gives is kept where Spark keeps it (`~/.ivy2.5.2`), and checked against the sums of the images.
     Raises `DidNotStart` where Maven is not reached or gives something else.
     """
-    home = base / "home"
-    shutil.rmtree(home, ignore_errors=True)
     sums = {name: digest for digest, name in map(str.split, _S3_JARS.read_text().splitlines())}
     kept = Path.home() / ".ivy2.5.2"
     given = kept / "jars"
@@ -70,13 +89,8 @@ def bring_s3(base: Path, java_home: str) -> Path:
         found = given / name
         if not found.exists() or _digest(found) != digest:
             raise DidNotStart(f"{found} is not the file that {_S3_JARS} names")
-    (home / "jars").mkdir(parents=True)
-    for entry in _pyspark().iterdir():
-        if entry.name != "jars":
-            (home / entry.name).symlink_to(entry)
-    for jar in (*(_pyspark() / "jars").iterdir(), *(given / name for name in sums)):
-        (home / "jars" / jar.name).symlink_to(jar)
-    return home
+    for name in sums:
+        (home / "jars" / name).symlink_to(given / name)
 
 
 def _ask_maven(java_home: str, kept: Path) -> None:

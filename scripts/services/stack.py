@@ -141,7 +141,8 @@ class Stack:
 
     def nightshelf_environment(self) -> dict[str, str]:
         """The services as Nightshelf's settings."""
-        return self._spark_home() | {
+        return {
+            "SPARK_HOME": str(self._spark_home),
             "NIGHTSHELF_LAKE": f"s3://{BUCKET}/lake",
             "NIGHTSHELF_CATALOG": postgres.url(self.ports["postgres"], CATALOG),
             "NIGHTSHELF_S3_ENDPOINT": swift.endpoint(self.ports["swift-proxy"]),
@@ -152,10 +153,9 @@ class Stack:
             "PGPASSFILE": str(self.secrets().pgpass),
         }
 
-    def _spark_home(self) -> dict[str, str]:
-        """Where a Spark with its part for S3 lies, if Maven gave it."""
-        home = self.folder / "spark" / "home"
-        return {"SPARK_HOME": str(home)} if home.exists() else {}
+    @property
+    def _spark_home(self) -> Path:
+        return self.folder / "spark" / "home"
 
     def airflow_environment(self) -> dict[str, str]:
         """What Airflow, and with it every step, runs with besides this process's environment."""
@@ -179,8 +179,11 @@ class Stack:
             find_java(settings()),
             [self.ports[name] for name in _PORTS if name.startswith("spark-")],
             spark.CLEANUP
-            | self._spark_home()
-            | {"AWS_ACCESS_KEY_ID": S3_ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": secrets.s3},
+            | {
+                "SPARK_HOME": str(self._spark_home),
+                "AWS_ACCESS_KEY_ID": S3_ACCESS_KEY,
+                "AWS_SECRET_ACCESS_KEY": secrets.s3,
+            },
         )
         environment = {**os.environ, **self.airflow_environment()}
         return [
@@ -225,7 +228,7 @@ class Stack:
             self.state.processes = living
             self._choose_ports(keep=bool(living))
             if not any(p.group == "spark" for p in living):
-                self._bring_s3()
+                self._make_spark_home()
             started: list[Process] = []
             try:
                 self.secrets().write_files(self.ports["postgres"], airflow.USER)
@@ -241,9 +244,10 @@ class Stack:
                 self._write_environments()
             return [p.name for p in started]
 
-    def _bring_s3(self) -> None:
+    def _make_spark_home(self) -> None:
+        home = spark.make_home(self._spark_home.parent)
         try:
-            spark.bring_s3(self.folder / "spark", find_java(settings()))
+            spark.add_s3(home, find_java(settings()))
         except DidNotStart as error:
             self.say(f"{error}; each step will ask Maven itself")
 

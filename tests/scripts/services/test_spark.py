@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -29,20 +30,34 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_it_is_pyspark_with_one_jar_more(given: Path, tmp_path: Path) -> None:
-    home = spark.bring_s3(tmp_path / "spark", "no-java-is-asked")
+    home = spark.make_home(tmp_path / "spark")
+    spark.add_s3(home, "no-java-is-asked")
     own = spark._pyspark()
-    assert {p.name for p in home.iterdir()} == {p.name for p in own.iterdir()}
+    assert {p.name for p in home.iterdir()} == {"conf"} | {p.name for p in own.iterdir()}
     assert {p.name for p in (home / "jars").iterdir()} == {JAR} | {p.name for p in (own / "jars").iterdir()}
     assert (home / "jars" / JAR).read_bytes() == b"classes"
     assert not (own / "jars" / JAR).exists()
 
 
 def test_another_file_is_refused_and_what_was_there_is_gone(given: Path, tmp_path: Path) -> None:
-    home = spark.bring_s3(tmp_path / "spark", "")
+    spark.add_s3(spark.make_home(tmp_path / "spark"), "")
     (given / JAR).write_bytes(b"other classes")
+    home = spark.make_home(tmp_path / "spark")
     with pytest.raises(DidNotStart, match=f"{JAR} is not the file"):
-        spark.bring_s3(tmp_path / "spark", "")
-    assert not home.exists()
+        spark.add_s3(home, "")
+    assert not (home / "jars" / JAR).exists()
+
+
+@pytest.mark.parametrize(("cores", "quick"), [(2, True), (4, True), (5, False), (64, False)])
+def test_few_cores_have_no_optimising_compiler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int, quick: bool
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    settings = spark.make_home(tmp_path) / "conf" / "spark-defaults.conf"
+    told = settings.read_text().splitlines() if settings.exists() else []
+    assert [line.split()[:2] for line in told] == [
+        [f"spark.{who}.defaultJavaOptions", "-XX:TieredStopAtLevel=1"] for who in ("driver", "executor")
+    ] * quick
 
 
 def test_without_maven_services_start_and_say_so(
@@ -52,12 +67,12 @@ def test_without_maven_services_start_and_say_so(
     monkeypatch.setattr(spark, "HADOOP_AWS", "no coordinates")
     told: list[str] = []
     stack = Stack(tmp_path / "services", told.append)
-    stack._bring_s3()
+    stack._make_spark_home()
     assert len(told) == 1
     assert told[0].startswith("Maven did not give no coordinates: requirement failed: Provided Maven Coord")
     assert told[0].endswith("; each step will ask Maven itself")
     assert "\n" not in told[0]
-    assert stack._spark_home() == {}
+    assert not list((stack._spark_home / "jars").glob("*hadoop-aws*"))
 
 
 def test_the_sums_are_of_the_version_that_jobs_ask_for() -> None:
