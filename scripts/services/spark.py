@@ -17,8 +17,8 @@ from jobs.settings import ROOT
 from jobs.spark import HADOOP_AWS
 from scripts.services.process import DidNotStart, Server
 
-# On a machine of few cores the optimising compiler takes more time from short applications than it gives
-# back: more than half of it (`jobs/spark.py` says the same of a driver that does all the work itself).
+# On a machine of few cores Java's optimising compiler takes more time from short applications than it gives
+# back, as `jobs/spark.py` says of a driver that does all the work itself.
 _FEW_CORES = 4
 _QUICK = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
 # The files of Spark's part for S3 and their sums, as in the images.
