@@ -32,6 +32,12 @@ if [ -n "${SPARK_SECRET:-}" ]; then
       echo "spark.authenticate.secret $SPARK_SECRET"
       echo "spark.network.crypto.enabled true"
       echo "spark.executor.memory ${SPARK_EXECUTOR_MEMORY:-1g}"
+      # QUICK_JAVA of jobs/spark.py, which says why.
+      if [ "$(nproc)" -le 4 ]; then
+        for who in driver executor; do
+          echo "spark.$who.defaultJavaOptions -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
+        done
+      fi
     } >"$SPARK_CONF_DIR/spark-defaults.conf"
   )
   unset SPARK_SECRET

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 HADOOP_AWS = "org.apache.hadoop:hadoop-aws:3.4.2"
 _JAVA_VERSIONS = (17, 21)
 _LOGGING = Path(__file__).with_name("log4j2.properties")
+# Java without its optimising compiler, which on a machine of few cores takes more time from short jobs than it
+# gives back. With the other compiler alone Java reserves 48 MB for compiled code, and a long session dies when
+# they are full ("Out of space in CodeCache for adapters"); 240 MB is what it reserves otherwise.
+QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
 
 
 def java_version(home: str) -> int | None:
@@ -130,14 +134,15 @@ def spark(settings: Settings) -> SparkSession:
 
 def _driver_options(settings: Settings) -> str:
     options = f"-Duser.timezone=UTC -Dlog4j2.configurationFile={_LOGGING.as_uri()}"
-    # A driver that does all the work itself, on a machine of few cores: there the optimising compiler takes
-    # more time from short jobs than it gives back.
-    few_cores = settings.spark_master.startswith("local") and (os.cpu_count() or 1) <= 4
-    if not few_cores:
-        return options
-    # With that compiler alone Java reserves 48 MB for compiled code, and a long session dies when they are
-    # full: "Out of space in CodeCache for adapters". 240 MB is what it reserves otherwise.
-    return f"{options} -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseParallelGC"
+    # Of a driver that does all the work itself; what Java a cluster has is for the cluster to say.
+    if settings.spark_master.startswith("local") and few_cores():
+        return f"{options} {QUICK_JAVA} -XX:+UseParallelGC"
+    return options
+
+
+def few_cores() -> bool:
+    """Whether this machine is one for `QUICK_JAVA`."""
+    return (os.cpu_count() or 1) <= 4
 
 
 def _needs_s3(settings: Settings) -> bool:

@@ -13,14 +13,11 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from jobs.errors import Transient
 from jobs.settings import ROOT
-from jobs.spark import HADOOP_AWS
-from scripts.services.process import DidNotStart, Server
+from jobs.spark import HADOOP_AWS, QUICK_JAVA, few_cores
+from scripts.services.process import Server
 
-# On a machine of few cores Java's optimising compiler takes more time from short applications than it gives
-# back, as `jobs/spark.py` says of a driver that does all the work itself.
-_FEW_CORES = 4
-_QUICK = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
 # The files of Spark's part for S3 and their sums, as in the images.
 _S3_JARS = ROOT / "docker" / "s3_jars.sha256"
 _ROLE = "org.apache.spark.deploy"
@@ -29,6 +26,10 @@ CLEANUP = {
     "SPARK_WORKER_OPTS": "-Dspark.worker.cleanup.enabled=true -Dspark.worker.cleanup.interval=60"
     " -Dspark.worker.cleanup.appDataTtl=60"
 }
+
+
+class NoS3Part(Transient):
+    """Maven was not reached, or gave other files than it should."""
 
 
 def servers(
@@ -67,8 +68,8 @@ def make_home(base: Path) -> Path:
             (home / entry.name).symlink_to(entry)
     for jar in (_pyspark() / "jars").iterdir():
         (home / "jars" / jar.name).symlink_to(jar)
-    if (os.cpu_count() or 1) <= _FEW_CORES:
-        lines = [f"spark.{who}.defaultJavaOptions {_QUICK}\n" for who in ("driver", "executor")]
+    if few_cores():
+        lines = [f"spark.{who}.defaultJavaOptions {QUICK_JAVA}\n" for who in ("driver", "executor")]
         (home / "conf" / "spark-defaults.conf").write_text("".join(lines))
     return home
 
@@ -78,7 +79,7 @@ def add_s3(home: Path, java_home: str) -> None:
 
     Without it each application asks Maven for that part and hands its 650 MB to each of its executors. What
     Maven gives is kept where Spark keeps it (`~/.ivy2.5.2`), and checked against the sums of the images.
-    Raises `DidNotStart` where Maven is not reached or gives something else.
+    Raises `NoS3Part` where Maven is not reached or gives something else.
     """
     sums = {name: digest for digest, name in map(str.split, _S3_JARS.read_text().splitlines())}
     kept = Path.home() / ".ivy2.5.2"
@@ -88,7 +89,7 @@ def add_s3(home: Path, java_home: str) -> None:
     for name, digest in sums.items():
         found = given / name
         if not found.exists() or _digest(found) != digest:
-            raise DidNotStart(f"{found} is not the file that {_S3_JARS} names")
+            raise NoS3Part(f"{found} is not the file that {_S3_JARS} names")
     for name in sums:
         (home / "jars" / name).symlink_to(given / name)
 
@@ -108,7 +109,7 @@ def _ask_maven(java_home: str, kept: Path) -> None:
         lines = done.stderr.splitlines() or ["it said nothing"]
         # Before Java's trace stands what it is about.
         why = next((line for line in lines if line.startswith("Exception in")), lines[-1])
-        raise DidNotStart(f"Maven did not give {HADOOP_AWS}: {why.partition('Exception: ')[2] or why}")
+        raise NoS3Part(f"Maven did not give {HADOOP_AWS}: {why.partition('Exception: ')[2] or why}")
 
 
 def _digest(file: Path) -> str:

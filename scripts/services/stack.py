@@ -31,7 +31,6 @@ from scripts.services import airflow, postgres, spark, swift
 from scripts.services.keys import S3_ACCESS_KEY, Secrets, write
 from scripts.services.process import (
     MARK,
-    DidNotStart,
     Identity,
     NotInstalled,
     Server,
@@ -248,7 +247,7 @@ class Stack:
         home = spark.make_home(self._spark_home.parent)
         try:
             spark.add_s3(home, find_java(settings()))
-        except DidNotStart as error:
+        except spark.NoS3Part as error:
             self.say(f"{error}; each step will ask Maven itself")
 
     def _choose_ports(self, keep: bool) -> None:

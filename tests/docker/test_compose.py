@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
+from jobs.spark import QUICK_JAVA
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCKER = ROOT / "docker"
 DOCKERFILE = (DOCKER / "Dockerfile").read_text()
@@ -334,6 +336,22 @@ def test_a_secret_file_is_read_and_an_empty_one_takes_nothing_away(
     words = ["bash", "-c", script, "entrypoint", "bash", "-c", 'echo "[$A_KEY]"; compgen -e A_KEY_FILE']
     done = _run(words, A_KEY_FILE=f"{tmp_path}/a_key", **given)
     assert (done.stdout, done.stderr) == (f"[{seen}]\n", "")
+
+
+@pytest.mark.parametrize(("cores", "quick"), [(2, True), (4, True), (5, False)])
+def test_few_cores_have_the_java_for_them(cores: int, quick: bool, tmp_path: Path) -> None:
+    """That of the code, which a shell script can only repeat."""
+    nproc = tmp_path / "nproc"
+    nproc.write_text(f"#!/bin/sh\necho {cores}\n")
+    nproc.chmod(0o755)
+    script = (DOCKER / "entrypoint.sh").read_text().replace("/run/nightshelf/", f"{tmp_path}/")
+    words = ["bash", "-c", script, "entrypoint", "true"]
+    done = _run(words, SPARK_SECRET="s", PATH=f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert done.returncode == 0, done.stderr
+    settings = (tmp_path / "spark" / "spark-defaults.conf").read_text().splitlines()
+    assert "spark.authenticate.secret s" in settings
+    told = [f"spark.{who}.defaultJavaOptions {QUICK_JAVA}" for who in ("driver", "executor")]
+    assert [line for line in settings if "JavaOptions" in line] == told * quick
 
 
 def test_a_file_that_is_no_secret_stays_a_setting() -> None:
