@@ -26,6 +26,7 @@ _ARROW_WRONG = ("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MA
 _CATALOG_WRONG = re.compile(r"authentication failed|(database|role) \"[^\"]*\" does not exist")
 # Whatever language the server speaks.
 _NO_RIGHT_IN_POSTGRESQL = "42501"
+_SPARK_GONE = re.compile(r"FAILED_READ_FILE\.FILE_NOT_EXIST|PATH_NOT_FOUND|FileNotFoundException")
 _SPARK_STORE = re.compile(r"AWS\w*Exception|SdkClientException|software\.amazon\.awssdk")
 
 
@@ -91,6 +92,9 @@ def _of_files(error: OSError) -> NightshelfError | None:
 def _of_spark(told: str) -> NightshelfError | None:
     if "No space left on device" in told or "Disk quota exceeded" in told:
         return _full("No space left on device, says Spark")
+    gone = _SPARK_GONE.search(told)
+    if gone:
+        return Transient(f"a file was removed while Spark read it, as an erasure does ({gone[0]}): try again")
     found = _SPARK_STORE.search(told)
     return Transient(f"the store did not answer Spark: {found[0]}") if found else None
 

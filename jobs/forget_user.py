@@ -117,7 +117,7 @@ class _Erasure:
         if found.rows:
             done.tables[_LANDING] = found.rows
         if held.any() or found.rows:
-            self._publish_without(done, base, held, refused, found.days, left or [])
+            self._publish_without(done, base, held, refused, found, left or [])
         else:
             self._publish_proof(done, base)
             self._remove(left or [])
@@ -132,7 +132,7 @@ class _Erasure:
         base: dict[str, str],
         held: tables.Held,
         refused: set[str],
-        landed: Counter[landing.Day],
+        landed: landing.Landed,
         left: list[str],
     ) -> None:
         """Swap the personal tables for ones without the shopper and without a past; remove what was before.
@@ -160,7 +160,8 @@ class _Erasure:
     def _remove(self, before: list[str]) -> None:
         """Remove files of before the erasure, but for those that are in use again or still."""
         if before:
-            self.store.delete(sorted({*before} - self._alive(Reach(self.catalog))))
+            # After a rollback a table lists snapshots that maintenance has removed.
+            self.store.delete(sorted({*before} - self._alive(Reach(self.catalog, missing_ok=True))))
 
     def _alive(self, reach: Reach) -> set[str]:
         """What the tables reach, as they are now and as publishes since the last erasure left them."""
@@ -200,11 +201,11 @@ class _Erasure:
 
     def _clean(self, found: landing.Landed, suspects: set[str], shards: list[str]) -> None:
         """What lies beside the tables: any night that reads it meanwhile goes by the tombstone."""
-        landing.clean(self.store, self.person, suspects, found)
+        landing.clean(self.store, self.person, suspects, found, self.publisher.alone)
         failpoint("after_forget", "landing")
         self.store.delete(shards)
         failpoint("after_forget", "shards")
-        texts.redact(self.store, self.person)
+        texts.redact(self.store, self.person, self.publisher.alone)
         failpoint("after_forget", "texts")
         for name in (self.person.user_id, *self.person.aliases):
             reviews.erase_reviewer(self.store, name)
@@ -212,12 +213,17 @@ class _Erasure:
 
 def _added(row: dict[str, Any] | None, done: Erased) -> dict[str, Any]:
     """The proof: what this call removed, on top of what earlier ones did."""
-    before = row or {"tables": "{}", "rows_removed": 0, "files_rewritten": 0, "files_removed": 0}
-    removed = Counter(json.loads(before["tables"])) + Counter(done.tables)
+    before = row or {"tables": "{}", "files_rewritten": 0, "files_removed": 0}
+    earlier = Counter(json.loads(before["tables"]))
+    removed = earlier + Counter(done.tables)
+    # Rows of the landing are counted before they go: a call that goes on where one was killed meets the same.
+    landed = max(earlier[_LANDING], done.tables.get(_LANDING, 0))
+    if landed:
+        removed[_LANDING] = landed
     return {
         "user_hash": done.user_hash,
         "ds": datetime.fromisoformat(done.ds).date(),
-        "rows_removed": before["rows_removed"] + done.rows,
+        "rows_removed": removed.total(),
         "tables": json.dumps(removed, sort_keys=True),
         "files_rewritten": before["files_rewritten"] + done.files_rewritten,
         "files_removed": before["files_removed"] + done.files_removed,

@@ -8,7 +8,7 @@ metadata (`maintain`). Then what nothing names any more is removed, once it is o
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -17,13 +17,13 @@ import sqlalchemy as sa
 
 from jobs.errors import BadInput, Transient
 from jobs.lake import tags
-from jobs.lake.amend import Amender
-from jobs.lake.catalog import LakeCatalog, Swap, expired
-from jobs.lake.compact import Compaction, compact, crowds, discard
+from jobs.lake.amend import Amender, Attempt
+from jobs.lake.catalog import LakeCatalog, expired
+from jobs.lake.compact import compact, crowds
 from jobs.lake.publish import Conflict, Published
 from jobs.lake.retention import drop, retention_days, too_old
 from jobs.lake.store import Store
-from jobs.lake.sweep import Sweep, kept_publishes, kept_snapshots, readable
+from jobs.lake.sweep import Leftovers, Sweep, kept_publishes, kept_snapshots, names_files, readable
 from jobs.settings import Settings
 
 _ATTEMPTS = 10
@@ -44,6 +44,13 @@ class Maintained:
     snapshots: int = 0
     removed: dict[str, dict[str, int]] = field(default_factory=dict)
     kept_runs: list[str] = field(default_factory=list)
+
+    def count(self, found: Leftovers) -> None:
+        before = self.removed.get(found.kind, {"files": 0, "bytes": 0})
+        self.removed[found.kind] = {
+            "files": before["files"] + len(found.entries),
+            "bytes": before["bytes"] + found.size,
+        }
 
     @property
     def files(self) -> int:
@@ -76,61 +83,74 @@ def maintain(
     _retire(catalog, settings, now.date(), done)
     _compact(catalog, settings, done)
     expiring = {*catalog.pointers().values()} if dry_run else set()
-    kept = _expire(catalog, settings.keep_runs, done)
+    _expire(catalog, settings.keep_runs, done)
     if not dry_run:
         # A call that was killed after its swap left it undone, and this one may have found nothing to do.
         Amender(catalog).refresh_current()
-    for found in Sweep(catalog, kept, now, grace, expiring).leftovers(settings):
-        done.removed[found.kind] = {"files": len(found.entries), "bytes": found.size}
-        if not dry_run:
-            store.delete(e.key for e in found.entries)
+    _sweep(catalog, settings, now, grace, expiring, done)
     uploads = store.dangling_uploads(now - grace)
     done.removed["uploads"] = {"files": len(uploads), "bytes": 0}
     if uploads and not dry_run:
         store.abort_uploads(now - grace)
-    done.kept_runs = list(dict.fromkeys(p.run_id for p in kept if p.run_id))
     return done
 
 
-def _amended(
-    catalog: LakeCatalog, kind: str, attempt: Callable[[dict[str, str]], list[Swap]]
-) -> Published | None:
-    """Publish what `attempt` plans on what is current, again where another publish came between."""
+def _amended(catalog: LakeCatalog, kind: str, plan: Callable[[dict[str, str], Attempt], None]) -> None:
+    """Publish what `plan` stages on what is current, again where another publish came between."""
     publisher = Amender(catalog)
     for _ in range(_ATTEMPTS):
-        base = catalog.pointers()
+        base, attempt = catalog.pointers(), Attempt()
         try:
-            swaps = attempt(base)
-            return publisher.amend(kind, swaps, base) if swaps else None
-        except Conflict:
-            continue
+            plan(base, attempt)
+            if attempt.swaps:
+                publisher.amend(kind, attempt.swaps, base)
+        except BaseException as error:
+            _undo(catalog, attempt)
+            # An erasure removes files that were current a moment ago.
+            moved = isinstance(error, FileNotFoundError) and catalog.pointers() != base
+            if not (moved or isinstance(error, Conflict)):
+                raise
+        else:
+            return
     raise Transient(f"nights published first, {_ATTEMPTS} times in a row; run 'nightshelf maintain' again")
+
+
+def _undo(catalog: LakeCatalog, attempt: Attempt) -> None:
+    """Remove what was staged, unless it was published: a reply to COMMIT may be lost.
+
+    It may hold a shopper whom the publish that won has forgotten.
+    """
+    if not attempt.written:
+        return
+    try:
+        log = Amender(catalog).settled_log()
+    except sa.exc.DBAPIError:
+        # Nobody knows whether it was: the sweep finds what nothing names.
+        return
+    shown = {metadata for p in log for metadata in p.tables.values()}
+    if not any(swap.metadata in shown for swap in attempt.swaps):
+        catalog.store.delete(attempt.written)
 
 
 def _retire(catalog: LakeCatalog, settings: Settings, today: date, done: Maintained) -> None:
     """Drop the partitions that are older than their table's retention."""
     kept = retention_days(settings)
 
-    def attempt(base: dict[str, str]) -> list[Swap]:
+    def plan(base: dict[str, str], attempt: Attempt) -> None:
         days = [date.fromisoformat(p.ds) for p in Amender(catalog).log() if p.ds]
-        if not days:
-            return []
         # Counted from the newest night; one of a date that is still to come takes nothing along.
-        old = too_old(catalog, base, kept, min(max(days), today))
+        old = too_old(catalog, base, kept, min(max(days), today)) if days else []
         done.retired = {o.table: {"days": len(o.days), "rows": o.rows} for o in old}
-        return [] if done.dry_run else [drop(catalog, base, o) for o in old]
+        for one in old if not done.dry_run else ():
+            drop(catalog, base, one, attempt)
 
-    _amended(catalog, "retire", attempt)
+    _amended(catalog, "retire", plan)
 
 
 def _compact(catalog: LakeCatalog, settings: Settings, done: Maintained) -> None:
     """Join the small files of partitions that have many."""
-    written = Compaction()
 
-    def attempt(base: dict[str, str]) -> list[Swap]:
-        nonlocal written
-        _undo(catalog, written)
-        written = Compaction()
+    def plan(base: dict[str, str], attempt: Attempt) -> None:
         crowded = crowds(catalog, base, settings.compact_mb << 20, settings.compact_files)
         done.joined = {
             table: {
@@ -140,56 +160,66 @@ def _compact(catalog: LakeCatalog, settings: Settings, done: Maintained) -> None
             }
             for table, partitions in crowded.items()
         }
-        if done.dry_run:
-            return []
-        try:
-            compact(catalog, base, crowded, written)
-        except FileNotFoundError:
-            # An erasure may remove the files that are being joined.
-            if catalog.pointers() != base:
-                raise Conflict("the tables have moved") from None
-            raise
-        return written.swaps
+        if not done.dry_run:
+            compact(catalog, base, crowded, attempt)
 
-    try:
-        _amended(catalog, "compact", attempt)
-    except BaseException:
-        _undo(catalog, written)
-        raise
+    _amended(catalog, "compact", plan)
 
 
-def _undo(catalog: LakeCatalog, written: Compaction) -> None:
-    """Remove what a compaction wrote, unless it was published: a reply to COMMIT may be lost."""
-    if not written.written:
-        return
-    try:
-        log = Amender(catalog).settled_log()
-    except sa.exc.DBAPIError:
-        # Nobody knows whether it was: the sweep finds what nothing names.
-        return
-    shown = {metadata for p in log for metadata in p.tables.values()}
-    if not any(swap.metadata in shown for swap in written.swaps):
-        discard(catalog, written)
+def _kept(catalog: LakeCatalog, keep_runs: int) -> list[Published]:
+    """The publishes that stay readable."""
+    log, tagged = Amender(catalog).log(), tags.tagged(catalog.store)
+    return readable(catalog.store, kept_publishes(log, keep_runs, tagged))
 
 
-def _expire(catalog: LakeCatalog, keep_runs: int, done: Maintained) -> list[Published]:
-    """Publish current metadata without old snapshots; returns the publishes that stay readable."""
-    kept: list[Published] = []
+def _expire(catalog: LakeCatalog, keep_runs: int, done: Maintained) -> None:
+    """Publish current metadata without old snapshots."""
 
-    def attempt(base: dict[str, str]) -> list[Swap]:
-        nonlocal kept
-        log, tagged = Amender(catalog).log(), tags.tagged(catalog.store)
-        kept = readable(catalog.store, kept_publishes(log, keep_runs, tagged))
-        keep = kept_snapshots(catalog, kept)
+    def plan(base: dict[str, str], attempt: Attempt) -> None:
+        keep = kept_snapshots(catalog, _kept(catalog, keep_runs))
         counted = {t: len(expired(catalog.open(m), keep.get(t, set()))) for t, m in base.items()}
         done.snapshots = sum(counted.values())
-        if done.dry_run:
-            return []
-        staged = (catalog.expire(table, keep.get(table, set())) for table, n in counted.items() if n)
-        return [swap for swap in staged if swap is not None]
+        if not done.dry_run:
+            staged = (catalog.expire(table, keep.get(table, set())) for table, n in counted.items() if n)
+            attempt.swaps += [swap for swap in staged if swap is not None]
 
-    newest = _amended(catalog, "maintain", attempt)
-    return [*kept, *([newest] if newest else [])]
+    _amended(catalog, "maintain", plan)
+
+
+def _sweep(
+    catalog: LakeCatalog,
+    settings: Settings,
+    now: datetime,
+    grace: timedelta,
+    expiring: Collection[str],
+    done: Maintained,
+) -> None:
+    """Remove what nothing names, by a look at the lake that still holds."""
+    last: Exception | None = None
+    for _ in range(_ATTEMPTS):
+        kept = _kept(catalog, settings.keep_runs)
+        sweep = Sweep(catalog, kept, now, grace, expiring)
+        try:
+            for found in sweep.leftovers(settings):
+                if not done.dry_run:
+                    _remove(catalog, found, sweep.seen)
+                done.count(found)
+        except (Conflict, FileNotFoundError) as error:
+            # A rollback went back to what was to go, or an erasure took away what was listed: look again.
+            last = error
+            continue
+        done.kept_runs = list(dict.fromkeys(p.run_id for p in kept if p.run_id))
+        return
+    raise Transient(f"{last}, {_ATTEMPTS} times in a row; run 'nightshelf maintain' again") from last
+
+
+def _remove(catalog: LakeCatalog, found: Leftovers, seen: int) -> None:
+    named = [e.key for e in found.entries if names_files(e)]
+    if named:
+        # Without them no rollback reaches the files, so that the rest needs no lock.
+        with Amender(catalog).no_rollback_since(seen):
+            catalog.store.delete(named)
+    catalog.store.delete(e.key for e in found.entries if not names_files(e))
 
 
 def show(done: Maintained, as_json: bool) -> None:

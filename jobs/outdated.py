@@ -40,13 +40,14 @@ def outdated(night: Night, step: str, error: BaseException) -> Outdated | None:
 def discard(night: Night) -> None:
     """Remove what a run wrote that may never be published: it may hold a shopper who was forgotten since."""
     # The erasure removed the manifests that the staged ones were built on; these must go all the same.
-    written, current = Reach(night.catalog, missing_ok=True), Reach(night.catalog)
+    # And after a rollback a table lists snapshots that maintenance has removed.
+    reach = Reach(night.catalog, missing_ok=True)
     staged: set[str] = set()
     for record in night.staging.records():
         staged |= {night.store.key_of(file) for file in record.files}
         # The erasure may have removed the staged metadata itself.
         with suppress(FileNotFoundError):
-            staged |= written.of(record.metadata)
+            staged |= reach.of(record.metadata)
     for metadata in night.catalog.pointers().values():
-        staged -= current.of(metadata)
+        staged -= reach.of(metadata)
     night.store.delete([*sorted(staged), *night.store.list(night.work(""))])

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 HADOOP_AWS = "org.apache.hadoop:hadoop-aws:3.4.2"
 _JAVA_VERSIONS = (17, 21)
 _LOGGING = Path(__file__).with_name("log4j2.properties")
-# Java without its optimising compiler, which on a machine of few cores takes more time from short jobs than it
-# gives back. With the other compiler alone Java reserves 48 MB for compiled code, and a long session dies when
-# they are full ("Out of space in CodeCache for adapters"); 240 MB is what it reserves otherwise.
+# Java without its optimising compiler, which on a machine of few cores takes more time from short jobs than
+# it gives back. With the other compiler alone Java reserves 48 MB for compiled code, and a long session dies
+# when they are full ("Out of space in CodeCache for adapters"); 240 MB is what it reserves otherwise.
 QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
 
 

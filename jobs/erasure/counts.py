@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from jobs.erasure.landing import Day
+from jobs.erasure.landing import Day, Landed
 from jobs.erasure.tables import Plan
 from jobs.lake.catalog import LakeCatalog, Swap, between
 from jobs.lake.registry import BY_NAME
@@ -20,10 +20,10 @@ _INTAKE = "intake"
 
 
 def restate(
-    catalog: LakeCatalog, base: dict[str, str], plan: Plan, landed: Counter[Day], run_id: str
+    catalog: LakeCatalog, base: dict[str, str], plan: Plan, landed: Landed, run_id: str
 ) -> Swap | None:
     """Stage the days of `intake` that the shopper was counted in; None where there is none."""
-    moved = _per_day(plan, landed)
+    moved = _per_day(plan, landed.days)
     if _INTAKE not in base or not moved:
         return None
     store, spec = catalog.store, BY_NAME[_INTAKE]
@@ -37,11 +37,24 @@ def restate(
     folder = f"warehouse/{_INTAKE}/data/forget-{uuid.uuid4().hex[:12]}"
     staged = []
     for day in (d for d in days if d in rows):
-        changed = [_moved(row, moved.get((row["source"], row["entity"], day))) for row in rows[day]]
+        changed = []
+        for row in rows[day]:
+            whose = row["source"], row["entity"], day
+            changed.append(_moved(row, None if _is_restated(row, whose, plan, landed) else moved.get(whose)))
         key = f"{folder}/{day}.parquet"
         store.write_parquet(key, pa.Table.from_pylist(changed, schema=spec.schema))
         staged.append(store.location(key))
     return catalog.stage(spec, [d for d in days if d in rows], staged, run_id) if staged else None
+
+
+def _is_restated(row: dict[str, Any], whose: Day, plan: Plan, landed: Landed) -> bool:
+    """Whether the row counts the shopper as forgotten already.
+
+    So it is after an erasure that was killed between its publish and its end, and on a day that a night
+    counted again after the tombstone: the tables hold none of the rows that lie in the landing still.
+    """
+    held = any(key[:3] == whose for key in (*plan.good, *plan.refused))
+    return not held and (row.get("forgotten") or 0) >= landed.gone[whose] + landed.days[whose]
 
 
 def _per_day(plan: Plan, landed: Counter[Day]) -> dict[Day, Counter[str]]:

@@ -6,7 +6,8 @@ import hashlib
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +33,7 @@ class Landed:
     files: Parquet files with the shopper's rows, or with rows of a product or another shopper that were made
     from a raw one that names the shopper. days: rows, with their copies, per source, entity and day. hashes:
     of these rows, in every form that `quarantine` gives them. others: of `suspects`, those of other shoppers.
+    gone: rows that earlier erasures took out, of whomever, as `days`. folders: those that were looked at.
     stray: files that no manifest names.
     """
 
@@ -39,6 +41,8 @@ class Landed:
     days: Counter[Day] = field(default_factory=Counter)
     hashes: set[str] = field(default_factory=set)
     others: set[str] = field(default_factory=set)
+    gone: Counter[Day] = field(default_factory=Counter)
+    folders: set[str] = field(default_factory=set)
     stray: list[str] = field(default_factory=list)
 
     @property
@@ -56,8 +60,11 @@ def look(store: Store, person: Person, suspects: Set[str]) -> Landed:
     """Go through the landing once. `suspects`: hashes of refused rows that name the shopper somewhere."""
     found = Landed()
     named: set[str] = set()
-    for _, manifest in _manifests(store):
+    for manifest in (json.loads(store.read(key)) for key in _manifests(store)):
         for entity, body in manifest["entities"].items():
+            found.folders.add(body["folder"])
+            for day, _, rows in body.get("forgotten", []):
+                found.gone[(manifest["source"], entity, day)] += rows
             for key in _parquet(store, body["folder"]):
                 named.add(key)
                 _look_at(store, key, (manifest["source"], entity), person, suspects, found)
@@ -127,28 +134,84 @@ def _touched(batch: pa.RecordBatch, person: Person, suspects: Set[str]) -> bool:
     return bool(pc.any(pc.or_(_doomed(batch, person, suspects), _told(batch, person))).as_py())
 
 
-def clean(store: Store, person: Person, suspects: Set[str], found: Landed) -> None:
-    """Take the shopper's rows out of every batch; what `look` found decides which are touched."""
-    for key, manifest in _manifests(store):
-        old: list[str] = []
-        for entity, body in manifest["entities"].items():
-            folder = body["folder"]
-            if any(file.startswith(f"{folder}/") for file in found.files):
-                manifest["entities"][entity] = _rewritten(store, body, person, suspects, found.files)
-                old.append(folder)
-        if old:
-            # One write shows all of it: the new files, and counts that fit them.
-            store.write(key, json.dumps(manifest, sort_keys=True).encode())
-            store.delete(k for folder in old for k in store.list(folder))
+def clean(
+    store: Store,
+    person: Person,
+    suspects: Set[str],
+    found: Landed,
+    alone: Callable[[], AbstractContextManager[Any]],
+) -> None:
+    """Take the shopper's rows out of every batch, by what `look` found.
+
+    `alone`: a lock that every erasure takes, so that none writes a manifest over another's.
+    """
+    for key in _manifests(store):
+        while not _cleaned(store, key, person, suspects, found, alone):
+            pass
     store.delete(found.stray)
 
 
+def _cleaned(
+    store: Store,
+    key: str,
+    person: Person,
+    suspects: Set[str],
+    found: Landed,
+    alone: Callable[[], AbstractContextManager[Any]],
+) -> bool:
+    """Clean one batch; False where another erasure came first, so that it must be looked at again."""
+    before = _read_or_nothing(store, key)
+    if not before:
+        return True  # a landing that undid itself
+    manifest = json.loads(before)
+    old: list[str] = []
+    new: list[str] = []
+    try:
+        for entity, body in manifest["entities"].items():
+            files = _files_of(store, body["folder"], person, suspects, found)
+            if files:
+                old.append(body["folder"])
+                new.append(f"{old[-1].rsplit('-', 1)[0]}-{uuid.uuid4().hex[:8]}")
+                manifest["entities"][entity] = _rewritten(store, body, new[-1], person, suspects, files)
+        with alone():
+            won = _read_or_nothing(store, key) == before
+            if won and old:
+                # One write shows all of it: the new files, and counts that fit them.
+                store.write(key, json.dumps(manifest, sort_keys=True).encode())
+    except FileNotFoundError:
+        # Another erasure has removed the files that it wrote again.
+        _remove_folders(store, new)
+        if _read_or_nothing(store, key) == before:
+            raise
+        return False
+    _remove_folders(store, old if won else new)
+    return won
+
+
+def _read_or_nothing(store: Store, key: str) -> bytes:
+    try:
+        return store.read(key)
+    except FileNotFoundError:
+        return b""
+
+
+def _remove_folders(store: Store, folders: list[str]) -> None:
+    store.delete(k for folder in folders for k in store.list(folder))
+
+
+def _files_of(store: Store, folder: str, person: Person, suspects: Set[str], found: Landed) -> set[str]:
+    """Files of the folder to write again. One that another erasure made since the look is looked at now."""
+    if folder in found.folders:
+        return {file for file in found.files if file.startswith(f"{folder}/")}
+    keys = _parquet(store, folder)
+    return {k for k in keys if any(_touched(batch, person, suspects) for batch in _read(store, k))}
+
+
 def _rewritten(
-    store: Store, body: dict[str, Any], person: Person, suspects: Set[str], files: Set[str]
+    store: Store, body: dict[str, Any], new: str, person: Person, suspects: Set[str], files: Set[str]
 ) -> dict[str, Any]:
-    """The entity's part of a manifest, over a new folder that holds the same rows without the shopper."""
+    """The entity's part of a manifest, over the folder `new`: the same rows without the shopper."""
     old = body["folder"]
-    new = f"{old.rsplit('-', 1)[0]}-{uuid.uuid4().hex[:8]}"
     removed: Counter[tuple[str, str]] = Counter()
 
     def change(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -171,10 +234,8 @@ def _rewritten(
     return {"folder": new, "days": left, "forgotten": [[d, a, n] for (d, a), n in sorted(gone.items())]}
 
 
-def _manifests(store: Store) -> Iterator[tuple[str, dict[str, Any]]]:
-    for key in store.list("landing"):
-        if "/_batches/" in key and key.endswith(".json"):
-            yield key, json.loads(store.read(key))
+def _manifests(store: Store) -> list[str]:
+    return [key for key in store.list("landing") if "/_batches/" in key and key.endswith(".json")]
 
 
 def _parquet(store: Store, folder: str) -> list[str]:

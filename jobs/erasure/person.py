@@ -70,6 +70,11 @@ class Person:
         """Whether the id as a bare word surely means the shopper, and not some number."""
         return _telling(self.user_id)
 
+    @property
+    def wordlike(self) -> bool:
+        """Whether the id may as well be an ordinary word, or the name of a field."""
+        return re.fullmatch(r"[^\W\d]+(?:[-'][^\W\d]+)*", self.user_id) is not None
+
     def has_id(self, column: pa.Array) -> pa.Array:
         """True where a column of ids is the shopper's; never null."""
         return pc.fill_null(pc.equal(column.cast(pa.string()), self.user_id), False)

@@ -6,7 +6,9 @@ Nightshelf writes no shopper's id there, but for shards; an error's text or a pe
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import pyarrow as pa
@@ -17,7 +19,10 @@ from jobs.lake.rewrite import batches
 from jobs.lake.store import Store
 
 INSTEAD = "(forgotten)"
-_READ_AGAIN = ("runs", "reviews")
+_REVIEWS = "reviews"
+_READ_AGAIN = ("runs", _REVIEWS)
+# Tags, with what stands between those of styles and programs.
+_MARKUP = re.compile(r"(<style\b.*?</style>|<script\b.*?</script>|<[^>]*>)", re.DOTALL)
 
 
 def shards(store: Store, person: Person) -> list[str]:
@@ -60,14 +65,14 @@ def texts(store: Store, person: Person) -> list[str]:
     return [key for key, before, after in _changes(store, person) if before != after]
 
 
-def redact(store: Store, person: Person) -> int:
-    """Write those files again with the id taken out; returns how many there were."""
-    changed = 0
-    for key, before, after in _changes(store, person):
-        if before != after:
-            store.write(key, after)
-            changed += 1
-    return changed
+def redact(store: Store, person: Person, alone: Callable[[], AbstractContextManager[Any]]) -> None:
+    """Write those files again with the id taken out.
+
+    `alone`: a lock that every erasure takes, so that none writes a file over another's.
+    """
+    for key in texts(store, person):
+        with alone(), suppress(FileNotFoundError):
+            store.write(key, _without(key, store.read(key), person))
 
 
 def _changes(store: Store, person: Person) -> Iterator[tuple[str, bytes, bytes]]:
@@ -83,17 +88,50 @@ def _changes(store: Store, person: Person) -> Iterator[tuple[str, bytes, bytes]]
 
 
 def _without(key: str, data: bytes, person: Person) -> bytes:
+    if person.wordlike:
+        return _without_word(key, data, person)
     if person.telling:
         # Keeps JSON whole: neither the id's own characters nor what stands instead need escaping.
         return person.word.sub(INSTEAD, _text(data)).encode(errors="surrogateescape")
     if not key.endswith(".json"):
         return data
+    return _json(data, lambda body: _value(body, person))
+
+
+def _without_word(key: str, data: bytes, person: Person) -> bytes:
+    """Take an id that may be any word from sentences, not from names of fields, states, paths and markup.
+
+    What people wrote of products stays as it is: there the word is no shopper.
+    """
+    if key.startswith(f"{_REVIEWS}/"):
+        return data
+    if key.endswith(".json"):
+        # A record's short values are states, names and paths.
+        whole = not key.endswith("/run.json")
+        return _json(data, lambda body: _spoken(body, person, whole))
+    parts = _MARKUP.split(_text(data))
+    told = (part if n % 2 else person.word.sub(INSTEAD, part) for n, part in enumerate(parts))
+    return "".join(told).encode(errors="surrogateescape")
+
+
+def _json(data: bytes, change: Callable[[Any], Any]) -> bytes:
     try:
         body = json.loads(data)
     except ValueError:
         return data
-    changed = _value(body, person)
+    changed = change(body)
     return data if changed == body else json.dumps(changed, ensure_ascii=False, sort_keys=True).encode()
+
+
+def _spoken(value: Any, person: Person, whole: bool) -> Any:
+    """Without the id in sentences; and, with `whole`, where it is a value of its own."""
+    if isinstance(value, dict):
+        return {k: _spoken(v, person, whole) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_spoken(v, person, whole) for v in value]
+    if isinstance(value, str) and (" " in value or (whole and value in person.forms)):
+        return person.word.sub(INSTEAD, value)
+    return value
 
 
 def _value(value: Any, person: Person) -> Any:

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from jobs.failpoints import failpoint
-from jobs.lake.catalog import Swap, pointers
+from jobs.lake.catalog import LakeCatalog, Swap, pointers
 from jobs.lake.publish import Conflict, Published, Publisher
+
+
+@dataclass
+class Attempt:
+    """What one plan has written: swaps to publish, and all keys, for when nobody wants them."""
+
+    mark: str = field(default_factory=lambda: uuid.uuid4().hex)
+    swaps: list[Swap] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
+
+    def add(self, catalog: LakeCatalog, swap: Swap) -> None:
+        """Take a swap that was staged with this mark."""
+        self.swaps.append(swap)
+        # Now, while it can be read: an erasure removes what it finds.
+        self.written += [catalog.store.key_of(m) for m in catalog.own_metadata(swap, self.mark)]
 
 
 class Amender(Publisher):
@@ -22,8 +39,7 @@ class Amender(Publisher):
 
         Raises SQLAlchemy's `DBAPIError` where the catalog cannot be asked.
         """
-        with self.engine.begin() as connection:
-            self._hold(connection)
+        with self.alone() as connection:
             return self._log(connection)
 
     def amend(self, kind: str, swaps: Iterable[Swap], base: Mapping[str, str]) -> Published:

@@ -6,12 +6,12 @@ the sweep finds that nothing does.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from jobs.lake.catalog import LakeCatalog, Swap, partition_value
+from jobs.lake.amend import Attempt
+from jobs.lake.catalog import LakeCatalog, partition_value
 from jobs.lake.registry import BY_NAME
 from jobs.lake.rewrite import join
 
@@ -31,15 +31,6 @@ class Crowd:
     @property
     def files(self) -> int:
         return sum(len(g) for g in self.groups)
-
-
-@dataclass
-class Compaction:
-    """What one plan has written: swaps to publish, and all keys, for when nobody wants them."""
-
-    mark: str = field(default_factory=lambda: uuid.uuid4().hex)
-    swaps: list[Swap] = field(default_factory=list)
-    written: list[str] = field(default_factory=list)
 
 
 def crowds(catalog: LakeCatalog, base: Mapping[str, str], target: int, least: int) -> dict[str, list[Crowd]]:
@@ -80,7 +71,7 @@ def _crowd(value: Any, files: Sequence[Any], target: int, least: int) -> Crowd |
 
 
 def compact(
-    catalog: LakeCatalog, base: Mapping[str, str], crowded: Mapping[str, Sequence[Crowd]], into: Compaction
+    catalog: LakeCatalog, base: Mapping[str, str], crowded: Mapping[str, Sequence[Crowd]], into: Attempt
 ) -> None:
     """Write the joined files and stage each table's metadata; `into` tells what was written so far."""
     for name, partitions in crowded.items():
@@ -98,12 +89,4 @@ def compact(
             files += crowd.rest
         # The run that made the rows stays the table's run: all tables go on carrying the same one.
         values = [crowd.value for crowd in partitions]
-        swap = catalog.stage(spec, values, files, catalog.run_of(base[name]), into.mark)
-        into.swaps.append(swap)
-        # Now, while it can be read: an erasure removes what it finds.
-        into.written += [catalog.store.key_of(m) for m in catalog.own_metadata(swap, into.mark)]
-
-
-def discard(catalog: LakeCatalog, done: Compaction) -> None:
-    """Remove what was written for nothing: it may hold a shopper whom the publish that won has forgotten."""
-    catalog.store.delete(done.written)
+        into.add(catalog, catalog.stage(spec, values, files, catalog.run_of(base[name]), into.mark))

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +57,7 @@ _publishes = sa.Table(
 # Kinds of publishes. A rollback may not go to before a `FORGET`, nor may a night that was pinned before it
 # be published after it: either would bring a forgotten shopper back.
 FORGET = "forget"
+ROLLBACK = "rollback"
 # Tables that no night stages: they stay as they are when a night, or a rollback, is published.
 _LASTING = tuple(t.name for t in TABLES if t not in NIGHTLY)
 
@@ -294,7 +296,7 @@ class Publisher:
                     connection.execute(sa.text(_INSERT), values)
                 failpoint("mid_swap")
             tables = wanted | self._lasting(connection)
-            done = self._record(connection, Published(seq, run_id, target.ds, "rollback", tables))
+            done = self._record(connection, Published(seq, run_id, target.ds, ROLLBACK, tables))
         failpoint("after_swap")
         self.write_current()
         failpoint("after_current")
@@ -308,11 +310,26 @@ class Publisher:
         if not all(store.exists(store.key_of(m)) for m in _nightly(target.tables).values()):
             raise BadInput(_gone(target.run_id, "its files were removed by maintenance"))
 
+    @contextmanager
+    def alone(self) -> Iterator[sa.Connection]:
+        """Keep everybody else from publishing, and from holding this lock."""
+        with self.engine.begin() as connection:
+            self._hold(connection)
+            yield connection
+
+    @contextmanager
+    def no_rollback_since(self, seq: int) -> Iterator[None]:
+        """`alone`; raises `Conflict` where a rollback came after the publish `seq`."""
+        with self.alone() as connection:
+            query = sa.select(_publishes.c.seq).where(_publishes.c.seq > seq, _publishes.c.kind == ROLLBACK)
+            if connection.execute(query.limit(1)).first() is not None:
+                raise Conflict("a rollback came between")
+            yield
+
     def write_current(self) -> None:
         """Write `current.json` from the newest publish, under the publish lock."""
-        with self.engine.begin() as connection:
-            # The lock keeps a slower writer from putting an older publish over a newer one.
-            self._hold(connection)
+        # The lock keeps a slower writer from putting an older publish over a newer one.
+        with self.alone() as connection:
             newest = self._newest(connection)
             if newest is None:
                 return

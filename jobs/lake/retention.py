@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from jobs.errors import BadInput
-from jobs.lake.catalog import LakeCatalog, Swap, partition_value
+from jobs.lake.amend import Attempt
+from jobs.lake.catalog import LakeCatalog, partition_value
 from jobs.lake.registry import BY_NAME, Table
 from jobs.settings import Settings
 
@@ -78,6 +79,7 @@ def too_old(
     return found
 
 
-def drop(catalog: LakeCatalog, base: Mapping[str, str], old: Old) -> Swap:
+def drop(catalog: LakeCatalog, base: Mapping[str, str], old: Old, into: Attempt) -> None:
     """Stage the table without these partitions; its run stays what it is."""
-    return catalog.stage(BY_NAME[old.table], old.days, [], catalog.run_of(base[old.table]))
+    run_id = catalog.run_of(base[old.table])
+    into.add(catalog, catalog.stage(BY_NAME[old.table], old.days, [], run_id, into.mark))

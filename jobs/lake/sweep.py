@@ -15,14 +15,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobs.lake.catalog import LakeCatalog
-from jobs.lake.publish import FORGET, Published, Publisher
+from jobs.lake.publish import FORGET, ROLLBACK, Published, Publisher
 from jobs.lake.reach import Reach
 from jobs.lake.store import Entry, Store
 from jobs.lake.waiting import Waiting, waiting
 from jobs.settings import Settings
 
 # Publishes that are no night's: they do not push one out of the window of kept ones.
-_OWN_KINDS = ("night", "rollback")
+_OWN_KINDS = ("night", ROLLBACK)
 _METADATA = ".metadata.json"
 _CARD = "/card.json"
 
@@ -71,11 +71,19 @@ def kept_snapshots(catalog: LakeCatalog, kept: Iterable[Published]) -> dict[str,
     return found
 
 
+def names_files(entry: Entry) -> bool:
+    """Whether it is a table's metadata file, by which a publish is found whole."""
+    return entry.key.endswith(_METADATA)
+
+
 class Sweep:
     """One look at a lake. `now` and `grace` decide what is old; nothing is removed here.
 
     `expiring`: metadata files whose snapshots are only to be expired: those that are not kept do not count.
+    `seen`, once the tables were looked at: the newest publish then.
     """
+
+    seen = 0
 
     def __init__(
         self,
@@ -97,7 +105,7 @@ class Sweep:
         roots = self._reachable({metadata for run in held for metadata in run.metadata})
         tables = self._old("tables", "warehouse", lambda e: e.key not in roots)
         # What names goes before what is named: a rollback finds a publish whole, or finds that it is gone.
-        tables.entries.sort(key=lambda e: not e.key.endswith(_METADATA))
+        tables.entries.sort(key=lambda e: not names_files(e))
         yield tables
         named = self._landed()
         yield self._old("landing", "landing", lambda e: not _is_named(e.key, named))
@@ -123,14 +131,16 @@ class Sweep:
 
     def _reachable(self, held: Collection[str]) -> set[str]:
         """Keys that something leads to; `held`: metadata files that runs need which wait for a person."""
-        reach = Reach(self.catalog)
+        # After a rollback a table lists snapshots that an earlier sweep removed.
+        reach = Reach(self.catalog, missing_ok=True)
         found: set[str] = set()
+        self.seen = Publisher(self.catalog).sequence()
         for metadata in {m for p in self.kept for m in p.tables.values()} | self._pinned():
             found |= reach.of(metadata, every_snapshot=False)
         for metadata in self.catalog.pointers().values():
             # What is published while we look may list snapshots that are not kept: they stay till next time.
             found |= reach.of(metadata, every_snapshot=metadata not in self.expiring)
-        written = (e for e in self.store.entries("warehouse") if e.key.endswith(_METADATA))
+        written = (e for e in self.store.entries("warehouse") if names_files(e))
         young = {self.store.location(e.key) for e in written if e.modified >= self.before}
         for metadata in young | {*held}:
             # Of a run that was refused or undone a part may be gone already.

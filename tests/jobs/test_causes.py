@@ -53,6 +53,11 @@ def from_spark(name: str, told: str) -> Exception:
             "did not answer Spark",
         ),
         (
+            from_spark("Py4JJavaError", "java.io.FileNotFoundException: File file:/x does not exist"),
+            Transient,
+            "a file was removed while Spark read it",
+        ),
+        (
             from_spark("PythonException", "OSError: [Errno 28] No space left on device: '/lake/work/x'"),
             Transient,
             "make room",

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
+from jobs import lake_maintenance
 from jobs.errors import BadInput, Transient
 from jobs.forget_user import forget_user
 from jobs.lake import compact, rewrite
@@ -176,12 +177,12 @@ def test_a_night_that_was_staged_before_is_published_after(lake_settings: Settin
     assert len(files(night)) == 3
 
 
-def racing(monkeypatch: pytest.MonkeyPatch, act: Any, times: int = 1) -> list[int]:
+def racing(monkeypatch: pytest.MonkeyPatch, act: Any, times: int = 1, what: str = "compact") -> list[int]:
     """Lets `act` happen between a plan and its publish, so many times."""
     amend, calls = Amender.amend, []
 
     def late(self: Amender, kind: str, *rest: Any) -> Any:
-        if kind == "compact":
+        if kind == what:
             calls.append(1)
             if len(calls) <= times:
                 act(len(calls))
@@ -335,6 +336,59 @@ def test_days_older_than_a_table_is_kept_are_dropped(lake_settings: Settings) ->
     assert days_of(night) == ["2026-04-02", "2026-06-29", "2026-06-30"]
     assert [p.kind for p in Publisher(night.catalog).log()][:2] == ["night", "retire"]
     assert on(lake_settings, "2026-07-01").retired == {}
+
+
+def test_what_was_dropped_beside_another_publish_leaves_nothing(
+    lake_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The manifests that it wrote name shoppers in their bounds, and an erasure has looked already."""
+    night = refused(lake_settings, "2026-06-30", (0, 1, 200))
+    staged: list[set[str]] = []
+
+    def between(_: int) -> None:
+        staged.append({*night.store.list("warehouse/quarantine/metadata")})
+        refused(lake_settings, "2026-06-29", (0,))
+
+    calls = racing(monkeypatch, between, what="retire")
+    before = {*night.store.list("warehouse/quarantine/metadata")}
+    on(lake_settings, "2026-07-01")
+    assert len(calls) == 2
+    assert staged[0] - before
+    assert not (staged[0] - before) & {*night.store.list("warehouse/quarantine/metadata")}
+    assert days_of(night) == ["2026-06-29", "2026-06-30"]
+
+
+@pytest.mark.parametrize("what", ["crowds", "too_old", "kept_snapshots"])
+def test_what_an_erasure_removes_while_it_is_looked_at_is_looked_for_again(
+    what: str, lake_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowded(lake_settings)
+    look, calls = getattr(lake_maintenance, what), []
+
+    def late(*args: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 1:
+            forget_user(lake_settings, ZOE)
+            raise FileNotFoundError("what the erasure has removed")
+        return look(*args)
+
+    monkeypatch.setattr(lake_maintenance, what, late)
+    maintain(lake_settings)
+    assert len(calls) == 2
+    assert places(Path(lake_settings.lake), ZOE) == set()
+
+
+def test_a_file_that_is_gone_though_nothing_was_published_is_told(
+    lake_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowded(lake_settings)
+
+    def gone(*_: Any) -> Any:
+        raise FileNotFoundError("lost")
+
+    monkeypatch.setattr(lake_maintenance, "crowds", gone)
+    with pytest.raises(FileNotFoundError, match="lost"):
+        maintain(lake_settings)
 
 
 def test_it_is_counted_from_the_newest_night_and_never_from_one_to_come(lake_settings: Settings) -> None:

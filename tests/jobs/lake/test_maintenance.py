@@ -13,11 +13,12 @@ import pytest
 
 from jobs import publish as publish_step
 from jobs.browse import tag
-from jobs.errors import BadInput, GateFailed
+from jobs.errors import BadInput, GateFailed, Transient
 from jobs.lake.amend import Amender
 from jobs.lake.publish import FORGET, Publisher
 from jobs.lake.reach import Reach
 from jobs.lake.store import LocalStore, S3Store, Store
+from jobs.lake.sweep import Sweep
 from jobs.lake_maintenance import Maintained, maintain
 from jobs.night import Night
 from jobs.settings import Settings
@@ -86,6 +87,55 @@ def test_kept_publishes_are_whole_and_can_be_gone_back_to(nights: Settings) -> N
     # Nights go on on what is left.
     publish_run(nights, "2026-01-09", "after")
     assert {r["ds"].day for r in rows(nights, catalog.pointers())["intake"]} == {1, 2, 3, 4, 5, 9}
+
+
+@pytest.mark.parametrize("when", ["looked", "listed"])
+def test_what_a_rollback_goes_back_to_meanwhile_stays(
+    nights: Settings, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """It is out of the window and its files are there still: they are to go, and are current again."""
+    log = Publisher(catalog_of(nights)).log()
+    wanted = rows(nights, log[1].tables)
+    method = {"looked": "_reachable", "listed": "_old"}[when]
+    look, calls = getattr(Sweep, method), []
+
+    def late(self: Sweep, *args: Any) -> Any:
+        found = look(self, *args)
+        calls.append(1)
+        if len(calls) == 1:
+            Publisher(self.catalog).rollback("r2")
+        return found
+
+    monkeypatch.setattr(Sweep, method, late)
+    done = later(nights)
+    catalog = catalog_of(nights)
+    assert rows(nights, catalog.pointers()) == wanted
+    assert done.kept_runs == ["r5", "r6", "r2"]
+    publish_run(nights, "2026-01-09", "after")
+    assert later(nights).kept_runs == ["r6", "r2", "after"]
+
+
+@pytest.mark.parametrize(
+    ("times", "told"), [(1, ""), (99, "gone, 10 times in a row; run 'nightshelf maintain'")]
+)
+def test_what_is_taken_away_during_the_sweep_is_looked_for_again(
+    nights: Settings, monkeypatch: pytest.MonkeyPatch, times: int, told: str
+) -> None:
+    untouched, wanted = files(nights), later(nights, dry_run=True)
+    look, left = Sweep._reachable, iter(range(times))
+
+    def late(self: Sweep, *args: Any) -> Any:
+        if next(left, None) is not None:
+            raise FileNotFoundError("gone")
+        return look(self, *args)
+
+    monkeypatch.setattr(Sweep, "_reachable", late)
+    if told:
+        with pytest.raises(Transient, match=told):
+            later(nights)
+        assert untouched <= files(nights)
+    else:
+        assert later(nights).removed == wanted.removed
 
 
 def test_a_tagged_run_stays_until_its_tag_is_taken_away(nights: Settings) -> None:

@@ -1,0 +1,223 @@
+"""Erasures beside each other, after a rollback, cut short, and of shoppers who are called like a word."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.erasure import landing
+from jobs.errors import GateFailed
+from jobs.forget_user import forget_user
+from jobs.lake.amend import Amender
+from jobs.lake.publish import Outdated, Publisher
+from jobs.lake.store import LocalStore, Store
+from jobs.lake_maintenance import maintain
+from jobs.night import Night
+from jobs.outdated import discard
+from jobs.reviews import Decision, Reviews, add
+from jobs.runner import run_step
+from tests.jobs.erasure.conftest import LAST, ZOE, Shop
+from tests.jobs.erasure.scan import places
+from tests.jobs.erasure.test_forget_user import conserved
+
+LATER = timedelta(days=30)
+
+
+@pytest.mark.parametrize("function", ["clean", "_rewritten", "_read_or_nothing"])
+def test_another_shopper_is_forgotten_in_between(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    """After the look at the landing; while a batch is written again; before its manifest is."""
+    work, calls = getattr(landing, function), []
+
+    def late(*args: Any) -> Any:
+        calls.append(1)
+        first = len(calls) == 1
+        if first and function != "_rewritten":
+            forget_user(shop.settings, "bob")
+        found = work(*args)
+        if first and function == "_rewritten":
+            forget_user(shop.settings, "bob")
+        return found
+
+    monkeypatch.setattr(landing, function, late)
+    forget_user(shop.settings, ZOE)
+    assert len(calls) > 1
+    for name in (ZOE, "bob"):
+        assert not any(p.startswith("landing/") for p in places(shop.lake, name)), name
+    assert places(shop.lake, ZOE) == set()
+    assert conserved(shop)
+    assert {r["user_id"] for r in shop.rows("events_clean")} == {"ada", "17", "cyd"} - {"cyd"}
+    # No batch lies there that no manifest names.
+    store = Store.of(shop.settings)
+    named = {
+        b["folder"] for k in landing._manifests(store) for b in json.loads(store.read(k))["entities"].values()
+    }
+    assert {k.rsplit("/", 1)[0] for k in store.list("landing") if k.endswith(".parquet")} <= named
+
+
+def test_a_batch_that_is_lost_for_good_is_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its manifest stays as it is, so nobody has written it again."""
+
+    def gone(*_: Any) -> Any:
+        raise FileNotFoundError("part-0.parquet")
+
+    monkeypatch.setattr(landing, "_rewritten", gone)
+    found = landing.look(Store.of(shop.settings), _zoe(), set())
+    publisher = Publisher(Night(shop.settings, LAST, "r").catalog)
+    with pytest.raises(FileNotFoundError, match="part-0"):
+        landing.clean(Store.of(shop.settings), _zoe(), set(), found, publisher.alone)
+
+
+def _zoe() -> Any:
+    from jobs.erasure.person import Person
+
+    return Person(ZOE)
+
+
+def test_after_maintenance_and_a_rollback_it_comes_to_its_end(shop: Shop) -> None:
+    """What the rolled-back tables list of older snapshots is gone, and is in nobody's way."""
+    nights = shop.settings.model_copy(update={"keep_runs": 1})
+    done = maintain(nights, now=datetime.now(UTC) + LATER)
+    assert done.removed["tables"]["files"] > 0
+    Publisher(Night(shop.settings, LAST, "r").catalog).rollback("n3")
+    running = shop.staged("2026-01-03", "running")
+    erased = forget_user(shop.settings, ZOE)
+    assert erased.tables["events_clean"] > 0
+    assert [p.kind for p in Publisher(running.catalog).log()].count("forget") == 1
+    discard(running)
+    assert places(shop.lake, ZOE) == set()
+    maintain(nights, now=datetime.now(UTC) + LATER)
+    assert {r["user_id"] for r in shop.rows("users")} == {"17", "ada", "bob"}
+
+
+@pytest.mark.parametrize("at", ["amend", "landing"])
+def test_cut_short_and_done_again_it_counts_as_if_done_once(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    """Killed after its publish, or when the old files are gone: others' rows stay where they are counted."""
+    copy = shop.clone()
+    forget_user(shop.settings, ZOE)
+    expected = {t: shop.rows(t) for t in ("intake", "erasures")}
+    shop.restore(copy)
+
+    class Killed(BaseException):
+        pass
+
+    def dying(*_: Any) -> Any:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        if at == "amend":
+            patch.setattr(LocalStore, "delete", dying)
+        else:
+            patch.setattr(landing, "clean", dying)
+        with pytest.raises(Killed):
+            forget_user(shop.settings, ZOE)
+    forget_user(shop.settings, ZOE)
+    assert shop.rows("intake") == expected["intake"]
+    hash_and_files = ("user_hash", "files_rewritten", "files_removed")
+    told = [{k: v for k, v in r.items() if k not in hash_and_files} for r in shop.rows("erasures")]
+    assert told == [{k: v for k, v in r.items() if k not in hash_and_files} for r in expected["erasures"]]
+    assert places(shop.lake, ZOE) == set()
+    assert conserved(shop)
+
+
+def test_a_day_that_a_night_counted_after_the_tombstone_is_not_counted_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before its publish; then a night builds the days that it looks back at without the shopper."""
+    copy = shop.clone()
+    forget_user(shop.settings, ZOE)
+    shop.night("2026-01-03", "again")
+    expected = shop.rows("intake")
+    shop.restore(copy)
+
+    class Killed(BaseException):
+        pass
+
+    def dying(*_: Any) -> Any:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Amender, "amend", dying)
+        with pytest.raises(Killed):
+            forget_user(shop.settings, ZOE)
+    shop.night("2026-01-03", "again")
+    forget_user(shop.settings, ZOE)
+    assert shop.rows("intake") == expected
+
+
+def test_a_step_that_was_at_work_beside_it_leaves_nothing(shop: Shop) -> None:
+    """It began before the erasure and ends after it; no other step may follow to find that out."""
+    night = Night(shop.settings, LAST, "slow")
+    night.pin()
+    copied = shop.rows("users")
+
+    def step(_: Night) -> dict[str, Any]:
+        import pyarrow as pa
+
+        from jobs.lake.registry import BY_NAME
+
+        forget_user(shop.settings, ZOE)
+        days = sorted({r["ds"] for r in copied})
+        night.stage("users", pa.Table.from_pylist(copied, schema=BY_NAME["users"].schema), days)
+        return {}
+
+    with pytest.raises(Outdated, match="forgotten after run 'slow' was pinned"):
+        run_step(night, "features", step)
+    record = json.loads(night.store.read(night.key("steps/features.json")))
+    assert (record["outcome"], record["exit_code"]) == ("failed", GateFailed.exit_code)
+    assert places(shop.lake, ZOE) == set()
+
+
+# -- shoppers who are called like a word ---------------------------------------------------
+
+
+def decision(text: str, new_text: str = "") -> Decision:
+    verdict = "edit" if new_text else "reject"
+    return Decision("p1", "en", "title", verdict, date(2026, 1, 2), text, new_text)
+
+
+@pytest.mark.parametrize("user_id", ["cotton", "en", "text", "ds", "pins", "done", "warehouse", "t-shirt"])
+def test_a_shopper_called_like_a_word_takes_no_word_along(shop: Shop, user_id: str) -> None:
+    store = Store.of(shop.settings)
+    add(store, [decision("A poor t-shirt of cotton", "A t-shirt of cotton"), decision("text")])
+    pinned = store.location("warehouse/users/metadata/m.json")
+    record = {"run_id": "n3", "ds": "2026-01-03", "pins": {"users": pinned}}
+    record |= {"steps": {"clean": "done"}, "error": f"no row of {user_id} was read"}
+    store.write("runs/n3/run.json", json.dumps(record).encode())
+    html = "<style>.text{color:cotton}</style><p class='text'>A {}, done en route</p>"
+    store.write("runs/n3/page.html", html.replace("{}", user_id).encode())
+    keys = list(store.list("reviews"))
+    before = [store.read(k) for k in keys]
+    store.write("runs/n3/notes/who.json", json.dumps({user_id: user_id, "n": [user_id, "x"]}).encode())
+
+    forget_user(shop.settings, user_id)
+
+    assert [store.read(k) for k in keys] == before
+    assert json.loads(store.read("runs/n3/run.json")) == {
+        **record,
+        "error": "no row of (forgotten) was read",
+    }
+    told = store.read("runs/n3/page.html").decode()
+    assert told.startswith("<style>.text{color:cotton}</style><p class='text'>A (forgotten),")
+    told = json.loads(store.read("runs/n3/notes/who.json"))
+    assert told == {user_id: "(forgotten)", "n": ["(forgotten)", "x"]}
+    night = Night(shop.settings, LAST, "n9")
+    night.pin()
+    assert Reviews.as_of(night).of("p1", "en", "title").edit == "A t-shirt of cotton"
+    assert maintain(shop.settings).dry_run is False
+
+
+def test_a_reviewer_who_is_forgotten_goes_from_the_reviews(shop: Shop) -> None:
+    store = Store.of(shop.settings)
+    add(store, [decision("A poor mug", "A mug")], reviewer="ada")
+    forget_user(shop.settings, "ada")
+    (key,) = store.list("reviews")
+    assert json.loads(store.read(key))["reviewer"] == ""
+    assert Path(shop.lake, key).read_text().count("A mug") == 1
