@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import aiosmtplib
 import httpx
 from airflow.providers.smtp.hooks.smtp import SmtpHook
 from airflow.sdk import BaseHook, BaseNotifier
@@ -54,6 +55,32 @@ async def say_late(**kwargs: Any) -> None:
         return
     log.error("NIGHTSHELF NIGHT LATE: %s", kwargs.get("text", "a night missed its deadline"))
     await Notifier("late", context=context)
+
+
+class MailHook(SmtpHook):
+    """Airflow's hook, on port 465 (TLS at once) and 587 (STARTTLS) alike, whatever way to log in is offered.
+
+    Airflow's own asks for STARTTLS inside TLS, or twice, both of which servers and clients refuse.
+    """
+
+    @property
+    def smtp_starttls(self) -> bool:
+        return not self.use_ssl and super().smtp_starttls
+
+    async def _abuild_client(self) -> aiosmtplib.SMTP:
+        # `aget_conn` asks for STARTTLS itself, after this.
+        client = _Client(**self._build_client_kwargs(is_async=True) | {"start_tls": False})
+        await client.connect()
+        await client.ehlo()
+        return client
+
+
+class _Client(aiosmtplib.SMTP):
+    async def auth_login(self, username: Any, password: Any, /, **kwargs: Any) -> aiosmtplib.SMTPResponse:
+        """The one way by which `aget_conn` logs in; by PLAIN where the server does not offer it."""
+        offered = self.server_auth_methods
+        way = super().auth_plain if "login" not in offered and "plain" in offered else super().auth_login
+        return await way(username, password, **kwargs)
 
 
 class Notifier(BaseNotifier):
@@ -177,8 +204,8 @@ def _request(target: str, connection: Any) -> tuple[str, dict[str, str]]:
     return host + path, headers
 
 
-def _smtp() -> SmtpHook:
-    return SmtpHook(smtp_conn_id=conf.get("email", "email_conn_id", fallback=SmtpHook.default_conn_name))
+def _smtp() -> MailHook:
+    return MailHook(smtp_conn_id=conf.get("email", "email_conn_id", fallback=MailHook.default_conn_name))
 
 
 def _addresses() -> list[str]:

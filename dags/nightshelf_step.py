@@ -10,6 +10,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tomllib
 from collections import deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -195,6 +196,15 @@ class CareOperator(StepOperator):
         self.flags = list(flags)
         self.private = dict(private or {})
 
+    def execute(self, context: Any) -> dict[str, Any] | None:
+        # Pods have their settings of a Secret: a worker without any would tend an empty lake, and be content.
+        if os.environ.get("NIGHTSHELF_RUN_WITH") == "kubernetes" and not _lake_is_given():
+            raise AirflowFailException(
+                f"{self.step}: steps run in pods, but care on this worker, whose settings name no lake: set "
+                "NIGHTSHELF_LAKE here, and catalog and keys, as the pods' Secret has them"
+            )
+        return super().execute(context)
+
     def words(self, context: Any) -> list[str]:
         params = context["params"]
         words = [self.step, "--json", *(_option(name) for name in self.flags if params.get(name))]
@@ -205,6 +215,19 @@ class CareOperator(StepOperator):
     def shown(self, command: list[str]) -> list[str]:
         hidden = tuple(f"{_option(name)}=" for name in self.private)
         return [word.split("=", 1)[0] + "=…" if word.startswith(hidden) else word for word in command]
+
+
+def _lake_is_given() -> bool:
+    """Whether this worker's environment or settings file names a lake; as `jobs/settings.py` reads them."""
+    given = os.environ.get("NIGHTSHELF_LAKE")
+    if given is not None:
+        return bool(given)
+    path = HOME / Path(os.environ.get("NIGHTSHELF_CONFIG") or "nightshelf.toml").expanduser()
+    try:
+        return path.is_file() and bool(tomllib.loads(path.read_text()).get("lake"))
+    except (OSError, ValueError):
+        # Not to be read: the command itself fails, and says why.
+        return True
 
 
 def _option(name: str) -> str:

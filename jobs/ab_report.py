@@ -58,7 +58,9 @@ def run(night: Night) -> dict[str, Any]:
         rows = [{**row, "experiment": experiment.name, "ds": night.ds} for row in compared(
             found, experiment.arms, night.settings.min_group
         )]  # fmt: skip
-        night.note("experiments", _note(experiment.name, experiment.arms, found, rows))
+        night.note("experiments", _note(
+            experiment.name, experiment.arms, found, rows, night.settings.min_group
+        ))  # fmt: skip
     night.stage("experiments", pa.Table.from_pylist(rows, schema=BY_NAME["experiments"].schema))
     return {"experiment": experiment.name or None, "rows": len(rows)}
 
@@ -194,13 +196,20 @@ def _warning(row: Mapping[str, Any], srm: float | None, least: int) -> dict[str,
 
 
 def _note(
-    name: str, shares: Mapping[str, float], found: Mapping[str, Mapping[str, Any]], rows: list[dict[str, Any]]
+    name: str,
+    shares: Mapping[str, float],
+    found: Mapping[str, Mapping[str, Any]],
+    rows: list[dict[str, Any]],
+    least: int,
 ) -> dict[str, Any]:
+    """`crossed`: shoppers seen in two arms; None for some, but fewer than `least`."""
+    crossed = found.get("", {}).get("users", 0)
     return {
         "experiment": name,
         "shares": dict(shares),
         "rows": rows,
-        "crossed": found.get("", {}).get("users", 0),
+        "crossed": None if 0 < crossed < least else crossed,
+        "least": least,
         "warnings": list(dict.fromkeys(r["detail"] for r in rows if r["detail"])),
     }
 

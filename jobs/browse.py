@@ -12,6 +12,7 @@ import pyarrow as pa
 from pyiceberg.expressions import And, BooleanExpression, EqualTo
 from rich.console import Console
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from jobs.errors import BadInput
 from jobs.lake import pseudonyms, tags
@@ -32,6 +33,11 @@ _READABLE = {
 
 def _catalog(settings: Settings) -> LakeCatalog:
     return LakeCatalog(settings, Store.of(settings))
+
+
+def _console() -> Console:
+    """What is printed comes out of the lake: a title may hold `[red]` or `:tea:`, and is no markup."""
+    return Console(markup=False, emoji=False)
 
 
 def _spec(name: str) -> Table:
@@ -56,7 +62,7 @@ def show_tables(settings: Settings, as_json: bool) -> None:
     if as_json:
         print(json.dumps(listed))
         return
-    console = Console()
+    console = _console()
     if not listed:
         console.print(NOTHING_YET)
         return
@@ -93,8 +99,9 @@ def show_table(settings: Settings, name: str, as_json: bool) -> None:
         body = {"name": name, "doc": spec.doc, "key": spec.key, "rows": rows, "location": metadata}
         print(json.dumps(body | {"columns": columns, "snapshots": snapshots}))
         return
-    console = Console()
-    console.print(f"[bold]{name}[/]: {spec.doc} Key: {', '.join(spec.key)}. Rows: {rows:,}.")
+    console = _console()
+    told = f": {spec.doc} Key: {', '.join(spec.key)}. Rows: {rows:,}."
+    console.print(Text.assemble((name, "bold"), told))
     table = RichTable("column", "type", "meaning")
     for column in columns:
         table.add_row(
@@ -159,7 +166,7 @@ def _print_rows(catalog: LakeCatalog, name: str, rows: list[dict[str, Any]], cho
     if not chosen["product_id"] and name != "recommendations" and name in _READABLE:
         wanted.insert(0, "product_id")
     titles = _titles(catalog, rows, chosen.get("ds")) if "title" in wanted else {}
-    console = Console()
+    console = _console()
     heading = " ".join(f"{k}={v}" for k, v in chosen.items() if v)
     table = RichTable(title=f"{name} {heading}", title_justify="left")
     for column in wanted:

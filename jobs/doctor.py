@@ -14,6 +14,7 @@ import psutil
 import sqlalchemy as sa
 from pyiceberg.utils.config import Config
 from rich.console import Console
+from rich.text import Text
 
 from jobs.errors import NightshelfError
 from jobs.lake.catalog import LakeCatalog
@@ -134,10 +135,12 @@ def examine(settings: Settings, as_json: bool) -> int:
     if as_json:
         print(json.dumps([asdict(f) for f in findings]))
     else:
-        console = Console()
+        # Errors and settings are no markup.
+        console = Console(markup=False, emoji=False)
         for finding in findings:
             colour, word = _MARKS[finding.ok, finding.warning]
-            console.print(f"[{colour}]{word:5}[/] {finding.check:8} {finding.found}", soft_wrap=True)
+            told = f" {finding.check:8} {finding.found}"
+            console.print(Text.assemble((f"{word:5}", colour), told), soft_wrap=True)
             if finding.remedy and (finding.warning or not finding.ok):
                 console.print(f"               → {finding.remedy}", soft_wrap=True)
     return 0 if all(f.ok for f in findings) else 1

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ import psutil
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from jobs.errors import BadInput, GateFailed, Transient
 from jobs.lake.store import Store
@@ -37,6 +41,7 @@ class Summary:
     run_id: str
     ds: str
     exit_code: int = 0
+    published: bool = False
     lake: str = ""
     report: str = ""
     log: str = ""
@@ -73,20 +78,54 @@ def one_run_environment() -> dict[str, str]:
     return found
 
 
-def prepare_airflow(environment: dict[str, str], log: Path) -> None:
-    """Make Airflow's database and the GPU pool, once."""
+def prepare_airflow(environment: dict[str, str], log: Path, database: str = "") -> None:
+    """Make Airflow's database and the GPU pool: once for each version of Airflow and each database.
+
+    database: tells apart databases that had the same address one after the other.
+    """
     ready = Path(environment["AIRFLOW_HOME"], ".nightshelf-ready")
-    if ready.exists():
+    if ready.exists() and ready.read_text() == _prepared(environment, database):
         return
-    for command in (["db", "migrate"], ["pools", "set", "gpu", _GPU_SLOTS, "Steps that use a GPU"]):
-        with log.open("ab") as out:
-            done = subprocess.run(
-                [sys.executable, "-m", "airflow", *command],
-                env=environment, stdout=out, stderr=subprocess.STDOUT, check=False,
-            )  # fmt: skip
-        if done.returncode:
+    pool = ["pools", "set", "gpu", _GPU_SLOTS, "Steps that use a GPU"]
+    # A pool that is there may have been given other slots by a person.
+    for command, unless in ((["db", "migrate"], None), (pool, ["pools", "get", "gpu"])):
+        if unless and _airflow(unless, environment, log) == 0:
+            continue
+        if _airflow(command, environment, log):
             raise BadInput(f"'airflow {' '.join(command)}' failed; {log} says why")
-    ready.touch()
+    # Asked again: Airflow has written its configuration meanwhile.
+    ready.write_text(_prepared(environment, database))
+
+
+def _airflow(command: list[str], environment: dict[str, str], log: Path) -> int:
+    with log.open("ab") as out:
+        return subprocess.run(
+            [sys.executable, "-m", "airflow", *command],
+            env=environment, stdout=out, stderr=subprocess.STDOUT, check=False,
+        ).returncode  # fmt: skip
+
+
+def _prepared(environment: dict[str, str], database: str) -> str:
+    """What was prepared: Airflow's version and, hashed, which database; its address may hold a password."""
+    address = _address(environment)
+    kind, _, file = address.partition(":///")
+    gone = kind.startswith("sqlite") and not Path(file).exists()
+    known = hashlib.sha256(json.dumps([address, database, gone]).encode()).hexdigest()
+    return json.dumps({"airflow": version("apache-airflow"), "database": known})
+
+
+def _address(environment: dict[str, str]) -> str:
+    """The database's address as Airflow finds it, or the command or secret that it has it from."""
+    for suffix in ("", "_CMD", "_SECRET"):
+        given = environment.get(f"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN{suffix}")
+        if given:
+            return given
+    default = Path(environment["AIRFLOW_HOME"], "airflow.cfg")
+    with suppress(FileNotFoundError):
+        text = Path(environment.get("AIRFLOW_CONFIG") or default).read_text()
+        found = re.search(r"^sql_alchemy_conn(?:_cmd|_secret)?[ \t]*=[ \t]*(\S.*)$", text, re.MULTILINE)
+        return found[1].strip() if found else ""
+    return ""
 
 
 def use_sample_shop() -> str:
@@ -165,11 +204,11 @@ class _Progress:
 
     def __init__(self, store: Store, run_id: str, stack: ExitStack, quiet: bool) -> None:
         self.store, self.prefix = store, f"runs/{run_id}/steps"
-        self.console = Console(stderr=True, quiet=quiet)
+        self.console = Console(stderr=True, quiet=quiet, markup=False, emoji=False)
         self.done: dict[str, dict[str, Any]] = {}
         self.bar = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             TimeElapsedColumn(),
             console=self.console,
             transient=True,
@@ -194,8 +233,9 @@ class _Progress:
                 self.say(f"{step} ({len(self.done) + 1} of {len(STEPS)})")
             elif self.done.get(step, {}).get("started") != record["started"]:
                 self.done[step] = record
-                mark = "[green]done[/]" if record["outcome"] == "done" else "[red]failed[/]"
-                self.console.print(f"{step:18} {mark:6} {record['seconds']:7.1f} s {record['peak_mb']:6} MiB")
+                mark = ("done", "green") if record["outcome"] == "done" else ("failed", "red")
+                took = f" {record['seconds']:7.1f} s {record['peak_mb']:6} MiB"
+                self.console.print(Text.assemble(f"{step:18} ", mark, took))
 
 
 def _summary(name: str, ds: date, code: int, log: Path, seconds: float) -> Summary:
@@ -206,15 +246,16 @@ def _summary(name: str, ds: date, code: int, log: Path, seconds: float) -> Summa
     summary.steps = [{k: r.get(k) for k in ("step", "outcome", "seconds", "peak_mb")} for r in records]
     by_step = {r["step"]: r for r in records}
     published = by_step.get("publish", {})
-    if published.get("outcome") == "done":
+    summary.published = published.get("outcome") == "done"
+    if summary.published:
         summary.rows = published["summary"]["rows"]
     failed = [r for r in records if r["outcome"] != "done"]
     kept = _kept(store, name)
-    if kept and not failed and not summary.rows:
+    if kept and not failed and not summary.published:
         # It passed its audit, and is staged whole: a person's word is all that it lacks.
         summary.exit_code = GateFailed.exit_code
         summary.error = f"{kept}. To publish it: nightshelf publish --ds {ds} --run-id {name}"
-    elif code or failed or not summary.rows:
+    elif code or failed or not summary.published:
         summary.exit_code = int(next((r.get("exit_code", 1) for r in failed), 1))
         reason = next((f"{r['step']}: {r.get('error', 'did not end')}" for r in failed), "")
         summary.error = reason or f"Airflow did not finish the night; {log} says why"
@@ -236,8 +277,9 @@ def show(summary: Summary, as_json: bool) -> None:
     if as_json:
         print(json.dumps(asdict(summary), sort_keys=True))
         return
-    console = Console()
-    if summary.rows:
+    # Errors, and names out of the lake, are no markup.
+    console = Console(markup=False, emoji=False)
+    if summary.published:
         table = Table(
             "table", "rows of the night", title=f"Published: {summary.run_id}", title_justify="left"
         )
@@ -248,14 +290,20 @@ def show(summary: Summary, as_json: bool) -> None:
     for model in summary.models:
         _show_model(console, model)
     times = "  ".join(f"{s['step']} {s['seconds']:.0f}s" for s in summary.steps if s["seconds"] is not None)
-    console.print(f"[bold]Time[/]    {summary.seconds:.0f} s: {times}", soft_wrap=True)
-    console.print(f"[bold]Lake[/]    {summary.lake}", soft_wrap=True)
-    console.print(f"[bold]Report[/]  {summary.report or 'none was written'}", soft_wrap=True)
-    console.print(f"[bold]Log[/]     {summary.log}", soft_wrap=True)
-    if summary.error:
-        console.print(f"[red bold]Nothing was published.[/] {summary.error}", soft_wrap=True)
-    else:
+    _say(console, "Time", f"{summary.seconds:.0f} s: {times}")
+    _say(console, "Lake", summary.lake)
+    _say(console, "Report", summary.report or "none was written")
+    _say(console, "Log", summary.log)
+    if summary.error and summary.published:
+        _say(console, "The night is published.", f"Afterwards it went wrong: {summary.error}", "yellow bold")
+    elif summary.error:
+        _say(console, "Nothing was published.", summary.error, "red bold")
+    if summary.published:
         console.print("Read it:  nightshelf tables · nightshelf show recommendations", soft_wrap=True)
+
+
+def _say(console: Console, label: str, text: str, style: str = "bold") -> None:
+    console.print(Text.assemble((label, style), " " * max(1, 8 - len(label)), text), soft_wrap=True)
 
 
 def _show_model(console: Console, model: dict[str, Any]) -> None:
@@ -266,4 +314,4 @@ def _show_model(console: Console, model: dict[str, Any]) -> None:
         for name in shared:
             table.add_row(name, f"{measures[name]:.4g}", f"{baseline[name]:.4g}")
         console.print(table)
-    console.print(f"[bold]Gate[/]    {model['model']}: {model['verdict']}. {model['why']}", soft_wrap=True)
+    _say(console, "Gate", f"{model['model']}: {model['verdict']}. {model['why']}")

@@ -113,10 +113,17 @@ def experiments(note: Note | None) -> dict[str, Any] | None:
         "name": note["experiment"],
         "shares": ", ".join(f"{arm} {share:.0%}" for arm, share in note["shares"].items()),
         "warnings": note["warnings"],
-        "crossed": note["crossed"],
+        "crossed": _crossed(note),
         "days": (note["rows"][0]["first_list"], note["rows"][0]["last_list"]) if note["rows"] else None,
         "rows": rows,
     }
+
+
+def _crossed(note: Note) -> str | None:
+    """How many shoppers were seen in two arms, in words; None where nobody was."""
+    if note["crossed"] is None:
+        return f"Fewer than {note['least']}"
+    return f"{note['crossed']:,}" if note["crossed"] else None
 
 
 def calibration(note: Note | None) -> dict[str, Any] | None:

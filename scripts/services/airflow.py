@@ -36,6 +36,10 @@ def environment(home: Path, port: int, database_port: int, secrets: Secrets) -> 
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         # Masked in logs, pages and the audit log, which keep what a run of `forget_user` was given.
         "AIRFLOW__CORE__SENSITIVE_VAR_CONN_NAMES": "user_id",
+        # Where lineage is switched on, its events would tell that id too.
+        "AIRFLOW__OPENLINEAGE__EMISSION_POLICY": json.dumps(
+            [{"scope": {"dag_id": "forget_user"}, "controls": {"emit": False}}]
+        ),
         # LocalExecutor starts a process for each, 32 by default.
         "AIRFLOW__CORE__PARALLELISM": str(tasks),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url(port)}/execution/",

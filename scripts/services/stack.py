@@ -202,9 +202,19 @@ class Stack:
             Layer(workers),
             Layer(
                 airflow.servers(self.ports["airflow"], environment),
-                lambda: prepare_airflow(environment, self.log("airflow-prepare")),
+                lambda: prepare_airflow(environment, self.log("airflow-prepare"), self._airflow_database()),
             ),
         ]
+
+    def _airflow_database(self) -> str:
+        """Which database Airflow's is: after its folder was removed, a new one has the same address."""
+        with (
+            contextlib.closing(postgres.connect(self.ports["postgres"], self.secrets().postgres)) as server,
+            server.cursor() as cursor,
+        ):
+            wanted = "SELECT system_identifier, oid::bigint FROM pg_control_system(), pg_database"
+            cursor.execute(f"{wanted} WHERE datname = %s", [airflow.DATABASE])
+            return str(cursor.fetchone())
 
     def health(self) -> dict[str, str]:
         """Service → `healthy`, `silent` (it runs and does not answer) or `stopped`."""

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 import logging
-from collections.abc import Iterator
+import re
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from tests import servers
 from tests.dags.webhook import SECRET, Hook
@@ -148,6 +159,144 @@ def test_what_may_pass_is_tried_again_and_no_more_than_three_times(webhook: Hook
     Notifier("failed")(dict(FAILED))
     assert webhook.calls == TRIES
     assert len(mail.letters) == 2, "one way that fails does not keep the other from telling"
+
+
+# -- TLS ----------------------------------------------------------------------------------------
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "deploy.md").read_text()
+PORTS = pytest.mark.parametrize("port", [465, 587])
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with a key and a certificate of 127.0.0.1 that is signed with it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mail.shop.example")])
+    host = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(host, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    path = tmp_path_factory.mktemp("tls") / "mail.pem"
+    path.write_bytes(key.private_bytes(pem, *plain) + signed.public_bytes(pem))
+    return path
+
+
+@pytest.fixture
+def serve(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """`serve(465)`: a server of TLS at once, `serve(587)`: of STARTTLS; both as the page says to be set.
+
+    With `login` it takes letters only of who is logged in, by one of the ways that are not `hidden`.
+    """
+
+    @contextmanager
+    def run(port: int, login: bool = False, hidden: tuple[str, ...] = ()) -> Iterator[Box]:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        tls: dict[str, Any] = {"ssl_context": context}
+        if port == 587:
+            tls = {"tls_context": context, "require_starttls": True}
+        if login:
+            tls |= {"auth_required": True, "authenticator": _knows, "auth_exclude_mechanism": hidden}
+            # This server does not know that it is inside TLS.
+            tls["auth_require_tls"] = port == 587
+        box, (free,) = Box(), servers.free_ports(1)
+        controller = Controller(box, hostname="127.0.0.1", port=free, **tls)
+        monkeypatch.setenv("NIGHTSHELF_NOTIFY_EMAIL", "night@shop.example")
+        monkeypatch.delenv("NIGHTSHELF_NOTIFY_WEBHOOK", raising=False)
+        monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(_of_page(port, login) | {"port": free}))
+        controller.start()
+        try:
+            yield box
+        finally:
+            controller.stop()
+
+    return run
+
+
+def _of_page(port: int, login: bool) -> dict[str, Any]:
+    """The page's connection of a port, to this machine, with or without a login."""
+    examples = map(json.loads, re.findall(r"AIRFLOW_CONN_SMTP_DEFAULT='(.*)'", PAGE))
+    (found,) = (e for e in examples if e["port"] == port)
+    who = {"login": "nightshelf", "password": SECRET} if login else {"login": "", "password": ""}
+    return dict(found) | {"host": "127.0.0.1"} | who
+
+
+def _knows(_server: Any, _session: Any, _envelope: Any, _way: str, given: Any) -> AuthResult:
+    return AuthResult(success=(given.login, given.password) == (b"nightshelf", SECRET.encode()))
+
+
+def say_it_failed() -> None:
+    """As a worker does it."""
+    from nightshelf_notify import say_failed
+
+    say_failed(dict(FAILED))
+
+
+def say_it_is_late() -> None:
+    """As the triggerer does it."""
+    from nightshelf_notify import say_late
+
+    asyncio.run(say_late(text="late", context={"dag_run": RUN}))
+
+
+TELL = pytest.mark.parametrize("tell", [say_it_failed, say_it_is_late])
+
+
+@PORTS
+@TELL
+@pytest.mark.parametrize("login", [False, True])
+def test_mail_goes_out_over_tls_and_over_starttls(
+    serve: Callable[..., Any],
+    certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    port: int,
+    tell: Callable[[], None],
+    login: bool,
+) -> None:
+    """Airflow's hook asks for STARTTLS inside TLS and, asynchronously, for it twice: no mail was sent."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with serve(port, login) as box:
+        tell()
+    assert [to for to, _ in box.letters] == [["night@shop.example"]]
+
+
+@TELL
+@pytest.mark.parametrize("hidden", ["LOGIN", "PLAIN"])
+def test_a_server_may_offer_one_way_to_log_in(
+    serve: Callable[..., Any],
+    certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tell: Callable[[], None],
+    hidden: str,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with serve(587, login=True, hidden=(hidden,)) as box:
+        tell()
+    assert len(box.letters) == 1
+
+
+@PORTS
+@TELL
+def test_no_mail_goes_to_a_server_whose_certificate_is_not_trusted(
+    serve: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    port: int,
+    tell: Callable[[], None],
+) -> None:
+    monkeypatch.setattr("nightshelf_notify.TRIES", 1)
+    with serve(port) as box:
+        tell()
+    assert box.letters == []
+    assert "NIGHTSHELF NOT TOLD by e-mail" in caplog.text
 
 
 @pytest.mark.parametrize("trouble", ["refused", "nobody", "no connection"])

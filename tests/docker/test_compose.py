@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -14,6 +15,8 @@ import pytest
 import yaml
 
 from jobs.spark import QUICK_JAVA
+from scripts.services import airflow
+from scripts.services.keys import Secrets
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKER = ROOT / "docker"
@@ -188,6 +191,15 @@ def test_airflow_keeps_no_shoppers_id_in_its_audit_log() -> None:
         check=True,
     )
     assert done.stdout.strip() == "{'logical_date': None, 'conf': {'user_id': '***', 'ds': '2026-01-01'}}"
+
+
+def test_lineage_tells_nothing_of_who_is_forgotten(tmp_path: Path) -> None:
+    """Containers and local services are told what the page says; a test of the page shows what that does."""
+    name = "AIRFLOW__OPENLINEAGE__EMISSION_POLICY"
+    (page,) = re.findall(rf"^{name}='(.*)'$", (ROOT / "docs" / "deploy.md").read_text(), re.MULTILINE)
+    (given,) = {SERVICES[s]["environment"][name] for s in SERVICES if s.startswith("airflow")}
+    own = airflow.environment(tmp_path, 1, 2, Secrets.of(tmp_path / "secrets"))[name]
+    assert json.loads(page) == json.loads(given) == json.loads(own)
 
 
 def test_a_dependency_that_is_not_locked_is_named(tmp_path: Path) -> None:

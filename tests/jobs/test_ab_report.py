@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs import ab_report
+from jobs import ab_report, report, report_lists
 from jobs.ab_report import compared, outcomes, sums
 from jobs.lake.registry import BY_NAME
 from jobs.night import Night
@@ -184,6 +184,30 @@ def test_the_step_reads_its_days_and_nothing_later(make_night: MakeNight) -> Non
     assert rows["control", "purchases"]["mean"] == 0  # has not arrived yet
     assert night.notes()["experiments"]["crossed"] == 0
     assert '"u"' not in str(night.notes())
+
+
+@pytest.mark.parametrize(
+    ("moved", "noted", "says"),
+    [(0, 0, None), (1, None, "Fewer than 5"), (4, None, "Fewer than 5"), (5, 5, "5")],
+)
+def test_a_small_number_of_crossed_shoppers_is_told_nowhere(
+    make_night: MakeNight, moved: int, noted: int | None, says: str | None
+) -> None:
+    night = make_night(str(DS), experiment=Experiment(name="x", arms=SHARES), min_group=5)
+    lists = [
+        listed(f"u{n}", "p", ago, arm) for n in range(moved) for ago, arm in ((2, "model"), (3, "control"))
+    ]
+    put(night, "recommendations", [*lists, *(listed(f"v{n}", "p", 2) for n in range(7))])
+    put(night, "events_clean", [done("v1", "p", 1)])
+    ab_report.run(night)
+    note = night.notes()["experiments"]
+    assert note["crossed"] == noted
+    told = report_lists.experiments(note)
+    assert told
+    assert told["crossed"] == says
+    page = report.render(report.story(night))
+    assert ("shoppers were seen in two arms" in page) is bool(says)
+    assert not says or f">{says} shoppers were seen in two arms" in page
 
 
 def test_without_an_experiment_the_table_is_empty(night: Night) -> None:

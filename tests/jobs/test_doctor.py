@@ -93,3 +93,14 @@ def test_uploads_that_maintenance_could_not_list_are_wrong(
     monkeypatch.setattr(doctor, "CHECKS", (doctor.store,))
     assert doctor.examine(lake_settings, as_json=False) == 1
     assert "role needs s3:ListBucketMultipartUploads" in capsys.readouterr().out
+
+
+def test_an_error_is_printed_as_it_is(
+    lake_settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(_: Settings) -> doctor.Finding:
+        raise BadInput("[/b] no bucket [blue] :tea:")
+
+    monkeypatch.setattr(doctor, "CHECKS", (refused,))
+    assert doctor.examine(lake_settings, as_json=False) == 1
+    assert "wrong refused  [/b] no bucket [blue] :tea:" in capsys.readouterr().out

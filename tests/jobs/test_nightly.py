@@ -8,11 +8,12 @@ import sys
 from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jobs import nightly
-from jobs.errors import Transient
+from jobs.errors import BadInput, Transient
 from jobs.lake.store import LocalStore
 from jobs.settings import Settings
 
@@ -61,3 +62,142 @@ def test_whatever_ends_the_command_ends_airflow(
     with pytest.raises(MemoryError):
         nightly.run_with_airflow(date(2026, 1, 1), "night", None, quiet=True)
     assert started[0].poll() is not None
+
+
+def told(lake: Settings, monkeypatch: pytest.MonkeyPatch, *records: dict[str, Any]) -> nightly.Summary:
+    """The summary of a night that left these records of its steps."""
+    store = LocalStore(Path(lake.lake))
+    for number, record in enumerate(records):
+        body = {"started": str(number), "seconds": 1.0, "peak_mb": 3, **record}
+        store.write(f"runs/night/steps/{record['step']}.json", json.dumps(body).encode())
+    monkeypatch.setattr(nightly, "settings", lambda: lake)
+    return nightly._summary("night", date(2026, 1, 1), 1, Path("night.log"), 2.0)
+
+
+PUBLISHED = {"step": "publish", "outcome": "done", "summary": {"rows": {"users": 12}}}
+LATE = {"step": "report", "outcome": "failed", "exit_code": 20, "error": "[/b] the store did not answer"}
+
+
+def test_a_failure_after_publish_takes_nothing_back(
+    lake_settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary = told(lake_settings, monkeypatch, PUBLISHED, LATE)
+    assert (summary.published, summary.exit_code) == (True, 20)
+    nightly.show(summary, as_json=False)
+    said = capsys.readouterr().out
+    assert "Published: night" in said
+    assert "The night is published. Afterwards it went wrong: report: [/b] the store did not answer" in said
+    assert "nightshelf tables" in said
+    assert "Nothing was published" not in said
+
+
+def test_a_failure_before_publish_says_that_nothing_was_published(
+    lake_settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the words of the error, which may look like markup of the screen."""
+    error = "[/b] 'Mug [blue] :tea:' breaks title_present"
+    failed = {"step": "check_inputs", "outcome": "failed", "exit_code": 10, "error": error}
+    summary = told(lake_settings, monkeypatch, failed)
+    summary.models = [
+        {"kind": "[k]", "model": "[m]", "version": "v1", "metrics": '{"a": 1.0}', "baseline": '{"a": 2.0}',
+         "verdict": "kept", "why": "[/why]"},
+    ]  # fmt: skip
+    assert (summary.published, summary.exit_code) == (False, 10)
+    nightly.show(summary, as_json=False)
+    said = capsys.readouterr().out
+    assert f"Nothing was published. check_inputs: {error}" in said
+    assert "[m]: kept. [/why]" in said
+    assert "[m] v1" in said
+    assert "[k]" in said
+    assert "The night is published" not in said
+
+
+class Airflow:
+    """Stands in for Airflow's command line; keeps what it was asked."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+        self.asked: list[str] = []
+        self.failing: set[str] = {"pools get gpu"}
+        self.version = "3.3.2"
+        self.environment = {"AIRFLOW_HOME": str(home)}
+        self.home = home
+        home.mkdir()
+        monkeypatch.setattr(nightly, "version", lambda package: {"apache-airflow": self.version}[package])
+        monkeypatch.setattr(nightly, "_airflow", self._call)
+
+    def _call(self, command: list[str], environment: dict[str, str], log: Path) -> int:
+        asked = " ".join(command[:3])
+        self.asked.append(asked)
+        if asked == "db migrate":
+            # As Airflow's first command does.
+            file = self.home / "airflow.db"
+            file.touch()
+            (self.home / "airflow.cfg").write_text(f"[database]\nsql_alchemy_conn = sqlite:///{file}\n")
+        return int(asked in self.failing)
+
+    def prepare(self, database: str = "") -> list[str]:
+        """What Airflow is asked this time."""
+        self.asked = []
+        nightly.prepare_airflow(self.environment, self.home / "log", database)
+        return self.asked
+
+
+@pytest.fixture
+def airflow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Airflow:
+    return Airflow(monkeypatch, tmp_path / "airflow")
+
+
+MADE = ["db migrate", "pools get gpu", "pools set gpu"]
+
+
+def test_airflow_is_prepared_once(airflow: Airflow) -> None:
+    assert airflow.prepare() == MADE
+    assert airflow.prepare() == []
+
+
+def test_a_new_airflow_migrates_and_leaves_the_pool_alone(airflow: Airflow) -> None:
+    airflow.prepare()
+    airflow.version = "3.4.0"
+    airflow.failing = {"db migrate"}
+    with pytest.raises(BadInput, match="'airflow db migrate' failed"):
+        airflow.prepare()
+    airflow.failing = set()
+    assert airflow.prepare() == MADE[:2]
+    assert airflow.prepare() == []
+
+
+def test_a_marker_of_before_these_versions_counts_for_none(airflow: Airflow) -> None:
+    (airflow.home / ".nightshelf-ready").touch()
+    assert airflow.prepare() == MADE
+
+
+@pytest.mark.parametrize("suffix", ["", "_CMD", "_SECRET"])
+def test_another_database_is_migrated_and_its_address_kept_nowhere(airflow: Airflow, suffix: str) -> None:
+    airflow.prepare()
+    airflow.environment[f"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN{suffix}"] = (
+        "postgresql://u:planted@host/airflow"
+    )
+    assert airflow.prepare() == MADE
+    assert airflow.prepare() == []
+    marker = (airflow.home / ".nightshelf-ready").read_text()
+    assert "planted" not in marker
+    assert "host" not in marker
+
+
+def test_another_database_in_airflow_s_configuration_is_migrated(airflow: Airflow) -> None:
+    airflow.prepare()
+    airflow.environment["AIRFLOW_CONFIG"] = str(airflow.home / "other.cfg")
+    (airflow.home / "other.cfg").write_text(
+        "# sql_alchemy_conn =\nsql_alchemy_conn=postgresql://host/airflow\n"
+    )
+    assert airflow.prepare() == MADE
+    assert airflow.prepare() == []
+
+
+def test_a_database_made_anew_is_migrated(airflow: Airflow) -> None:
+    """SQLite's file was removed; another server answers at the old address."""
+    airflow.prepare("1")
+    (airflow.home / "airflow.db").unlink()
+    assert airflow.prepare("1") == MADE
+    assert airflow.prepare("2") == MADE
+    assert airflow.prepare("2") == []

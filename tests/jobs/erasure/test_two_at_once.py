@@ -20,7 +20,7 @@ from jobs.night import Night
 from jobs.outdated import discard
 from jobs.reviews import Decision, Reviews, add
 from jobs.runner import run_step
-from tests.jobs.erasure.conftest import LAST, ZOE, Shop
+from tests.jobs.erasure.conftest import HEAD, LAST, ZOE, Shop
 from tests.jobs.erasure.scan import places
 from tests.jobs.erasure.test_forget_user import conserved
 
@@ -81,11 +81,15 @@ def _zoe() -> Any:
 
 def test_after_maintenance_and_a_rollback_it_comes_to_its_end(shop: Shop) -> None:
     """What the rolled-back tables list of older snapshots is gone, and is in nobody's way."""
-    nights = shop.settings.model_copy(update={"keep_runs": 1})
+    shop.night("2026-01-03", "n4")
+    nights = shop.settings.model_copy(update={"keep_runs": 2})
     done = maintain(nights, now=datetime.now(UTC) + LATER)
     assert done.removed["tables"]["files"] > 0
     Publisher(Night(shop.settings, LAST, "r").catalog).rollback("n3")
     running = shop.staged("2026-01-03", "running")
+    store = running.store
+    listed = [s for m in running.catalog.pointers().values() for s in running.catalog.open(m).snapshots()]
+    assert not all(store.exists(store.key_of(s.manifest_list)) for s in listed)
     erased = forget_user(shop.settings, ZOE)
     assert erased.tables["events_clean"] > 0
     assert [p.kind for p in Publisher(running.catalog).log()].count("forget") == 1
@@ -131,6 +135,8 @@ def test_a_day_that_a_night_counted_after_the_tombstone_is_not_counted_again(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed before its publish; then a night builds the days that it looks back at without the shopper."""
+    twice = "10,17,tea,2026-01-03 10:00:00,2,1\n" * 3 + f"21,{ZOE},tea,2026-01-03 12:00:00,2,1\n"
+    shop.deliver("2026-01-03", {"e5.csv": HEAD + twice})
     copy = shop.clone()
     forget_user(shop.settings, ZOE)
     shop.night("2026-01-03", "again")

@@ -1,0 +1,63 @@
+"""What people look up is printed as it is: text of the shop's is no markup of the screen."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from jobs import browse, cli
+from jobs.lake.publish import Publisher
+from jobs.night import Night
+from jobs.settings import Settings
+from tests.expectations.good_rows import good
+from tests.jobs.small_lake import put
+
+TITLE = "[/b] Mug [blue] :tea:"
+
+
+@pytest.fixture
+def lake(night: Night, lake_settings: Settings) -> Settings:
+    """A lake in which one product, and one list, hold text that looks like markup."""
+    put(night, "products", [good("products", title_en=TITLE)])
+    put(night, "recommendations", [good("recommendations", reason="Because of [red] tea [/]")])
+    for record in night.staging.records():
+        night.mark_audited(record.table)
+    Publisher(night.catalog).publish(night.staging, night.ds.isoformat())
+    return lake_settings
+
+
+def shown(lake: Settings, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr("jobs.settings.settings", lambda: lake)
+    monkeypatch.setattr(sys, "argv", ["nightshelf", *arguments])
+    # Wide enough that no cell is folded.
+    monkeypatch.setenv("COLUMNS", "400")
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return int(ended.value.code or 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["show", "products"], TITLE),
+        (["show", "recommendations"], TITLE),
+        (["show", "recommendations"], "Because of [red] tea [/]"),
+    ],
+)
+def test_show_prints_text_as_it_is(
+    lake: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    arguments: list[str], says: str,
+) -> None:  # fmt: skip
+    assert shown(lake, monkeypatch, *arguments) == 0
+    assert says in capsys.readouterr().out
+
+
+def test_tables_prints_names_and_folders_as_they_are(
+    lake: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(browse.LakeCatalog, "pointers", lambda _: {})
+    monkeypatch.setattr(browse, "NOTHING_YET", "nothing in [/lake] yet")
+    for arguments in (["tables"], ["tables", "products"]):
+        assert shown(lake, monkeypatch, *arguments) == 0
+        assert "nothing in [/lake] yet" in capsys.readouterr().out
