@@ -31,7 +31,7 @@ test-all: setup ## Run every test, the slow ones too
 	@$(PYTHON) -m pytest $(PARALLEL)
 
 test-faults: setup ## Run the fault suite whole: kills, races, lost replies, full disks, poison
-	@timeout 10800 $(PYTHON) -m pytest tests/faults $(PARALLEL)
+	@timeout -s INT -k 120 10800 $(PYTHON) -m pytest tests/faults $(PARALLEL)
 
 docker-test: setup ## Build the images, run a night in the whole stack, take it down; needs Docker
 	@docker/try.sh

@@ -28,7 +28,7 @@ from jobs.lake.catalog import LakeCatalog, Swap
 from jobs.lake.publish import FORGET, Conflict
 from jobs.lake.reach import Reach
 from jobs.lake.registry import BY_NAME
-from jobs.lake.store import Store
+from jobs.lake.store import Store, TakenAway
 from jobs.settings import Settings
 
 _ATTEMPTS = 20
@@ -73,12 +73,15 @@ def forget_user(settings: Settings, user_id: str) -> Erased:
     for _ in range(_ATTEMPTS):
         try:
             done = erasure.once()
-        except (Conflict, FileNotFoundError) as error:
-            # A night came first; or it, a landing or another erasure took away what was listed: look again.
+        except (Conflict, FileNotFoundError, TakenAway) as error:
+            # A night came first; or it, a landing or another erasure took away what was listed, or is being
+            # written: look again.
             last = error
             continue
         forgotten.require_same_salt(store, known)
         return done
+    if isinstance(last, TakenAway):
+        raise last
     if isinstance(last, FileNotFoundError):
         raise Transient(f"{last}: named, but not there, {_ATTEMPTS} times in a row") from last
     raise Transient(f"nights published first, {_ATTEMPTS} times in a row; run 'nightshelf forget' again")

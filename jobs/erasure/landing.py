@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from jobs.erasure.person import Person, scrub
 from jobs.lake.rewrite import batches, rewrite
-from jobs.lake.store import Store
+from jobs.lake.store import Store, TakenAway
 
 # source, entity, day: what `intake` counts by.
 Day = tuple[str, str, str]
@@ -178,10 +178,10 @@ def _cleaned(
             if won and old:
                 # One write shows all of it: the new files, and counts that fit them.
                 store.write(key, json.dumps(manifest, sort_keys=True).encode())
-    except FileNotFoundError:
-        # Another erasure has removed the files that it wrote again.
+    except (FileNotFoundError, TakenAway) as error:
+        # Another erasure has removed the files that it wrote again, or one that is being written here.
         _remove_folders(store, new)
-        if _read_or_nothing(store, key) == before:
+        if isinstance(error, FileNotFoundError) and _read_or_nothing(store, key) == before:
             raise
         return False
     _remove_folders(store, old if won else new)

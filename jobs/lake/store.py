@@ -50,6 +50,10 @@ class Entry:
     modified: datetime
 
 
+class TakenAway(Transient):
+    """An erasure removed a file while it was written, for it may have held the shopper."""
+
+
 class Store:
     """Base of both stores; `Store.of(settings)` picks one."""
 
@@ -194,7 +198,7 @@ class LocalStore(Store):
         try:
             os.replace(part, path)
         except FileNotFoundError as error:
-            raise Transient(
+            raise TakenAway(
                 f"{path} was taken away while it was written: by an erasure, it may be"
             ) from error
 

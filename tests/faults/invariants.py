@@ -131,6 +131,7 @@ def conservation(view: View) -> Found:
         told_refused[row["source"], row["entity"], row["ds"]] += row["quarantined"]
         if row["entity"] == "events":
             told_good[row["ds"]] += row["good"]
+    view.lost += (told_good - good).total() + (told_refused - refused).total()
     if +told_good != +good:
         broken.append(f"events_clean holds {dict(good)}, intake says {dict(+told_good)}")
     if +told_refused != refused:

@@ -20,7 +20,7 @@ from tests.faults.conftest import BASE, DS, KILLED, Barrier, Done, Toy, ended
 from tests.faults.forks import Child
 from tests.faults.invariants import Before, naming, remember
 from tests.faults.recorder import Case
-from tests.faults.toy import SHOPPER, land
+from tests.faults.toy import SECOND, SHOPPER, land
 from tests.jobs.erasure.scan import places
 
 MakeBarrier = Callable[[str], Barrier]
@@ -277,6 +277,26 @@ def test_an_erasure_against_maintenance(first: str, lake: Lake, barrier: MakeBar
     case.check(lake.view())
     kinds = Counter(p["kind"] for p in lake.toy.lake.publishes())
     assert kinds["forget"] == 1
+
+
+@pytest.mark.parametrize(
+    "point", ["after_forget:look", "before_swap", "after_forget:publish", "mid_write:landing"]
+)
+def test_two_erasures_at_once(point: str, lake: Lake, barrier: MakeBarrier, case: Case) -> None:
+    """One waits, the other comes to its end meanwhile; of neither shopper a byte is left."""
+    other = naming(lake.toy.lake, SECOND)
+    gate = barrier("gate")
+    waiting = lake.start(*COMMAND, fail_at=f"{point}={gate.action}@1")
+    gate.await_arrival(waiting)
+    case.fault()
+    done = ended(lake.start("forget", "--user", SECOND))
+    case.exit(done.returncode, 0, told=done.stderr)
+    gate.open()
+    done = ended(waiting)
+    case.exit(done.returncode, 0, told=done.stderr)
+    case.check(lake.view(forgotten={SHOPPER: lake.named, SECOND: other}))
+    left = without(lake.rows)
+    assert lake.now() == {t: [r for r in found if SECOND not in str(r)] for t, found in left.items()}
 
 
 @pytest.mark.parametrize("point", ["before_swap", "after_forget:publish"])

@@ -17,8 +17,10 @@ def test_a_case_that_was_not_checked_has_lost_no_known_number_of_rows() -> None:
     held = Counter({"2 idempotent": 1})
     cases = [Case("one", faults=2), Case("two", faults=1, held=held), Case("two", lost=3, failed=held)]
     cases.append(Case("two", faults=1))
+    cases.append(Case("three", faults=1, held=Counter({"1 all or nothing": 1})))
     lines = table(cases)
     # runs, unchecked, faults, rows lost, half-published, wrong exits
     assert cells(lines, "one") == ["1", "1", "2", "–", "–", "0"]
     assert cells(lines, "two") == ["3", "1", "2", "3", "0", "0"]
-    assert cells(lines, "all") == ["4", "2", "4", "3", "0", "0"]
+    assert cells(lines, "three") == ["1", "0", "1", "–", "0", "0"]
+    assert cells(lines, "all") == ["5", "2", "5", "3", "0", "0"]

@@ -11,7 +11,7 @@ import pytest
 
 from tests.faults.conftest import BASE, PHASES, Done, Toy, of_run, plain_environment, resume_from
 from tests.faults.forks import Forks
-from tests.faults.invariants import remember
+from tests.faults.invariants import Before, naming, remember
 from tests.faults.proxy import Fault, Proxy, proxy
 from tests.faults.reader import Bucket, Outside
 from tests.faults.recorder import Case
@@ -208,6 +208,7 @@ def test_a_store_that_keeps_what_an_erasure_deletes(
     wire.heal()
     toy = with_a_night(wire, s3_endpoint, processes, tmp_path)
     lake, old = toy.lake, set(toy.lake.listing("warehouse/recommendations"))
+    named = naming(lake, SHOPPER)
     wire.inject(Fault("keys_kept"))
     done = toy.cli("forget", "--user", SHOPPER)
     case.fault(wire.heal())
@@ -221,4 +222,6 @@ def test_a_store_that_keeps_what_an_erasure_deletes(
     case.exit(done.returncode, 0, told=done.stderr)
     assert not [u for u in lake.listing("forgotten") if u.endswith(".pending")]
     assert not old & set(lake.listing("warehouse/recommendations"))
-    case.check(toy.view())
+    assert named
+    # It writes files of every date again.
+    case.check(toy.view(before=Before(sequence=toy.before.sequence), forgotten={SHOPPER: named}))

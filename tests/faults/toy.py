@@ -27,6 +27,8 @@ from tests.expectations.good_rows import good
 
 # As long as the bounds in a manifest, which cut longer ids: it must not stand there either.
 SHOPPER = "zoe.secret-77"
+SECOND = "bob.secret-88"
+_NAMED = (SHOPPER, SECOND)
 _DAYS = 3
 _EVENTS, _REFUSED, _TWICE = 10, 3, 2
 Row = dict[str, Any]
@@ -46,19 +48,19 @@ def staged() -> tuple[Table, ...]:
 def stage(night: Night) -> dict[str, Any]:
     """Stages three days of events, what was refused and counts, and three rows of every other table."""
     days = [night.ds - timedelta(days=n) for n in range(_DAYS)]
-    came, gone = landed(night.store, days) if night.store.list("landing") else (literal(days), Counter())
+    came, left_out = landed(night.store, days) if night.store.list("landing") else (literal(days), Counter())
     events = [r["event"] for r in came if "event" in r]
-    there = any(e["user_id"] == SHOPPER for e in events)
+    gone = {*_NAMED} - {e["user_id"] for e in events}
     made = {
         "events_clean": events,
         "quarantine": [r["refused"] for r in came if "refused" in r],
-        "intake": [_counted(day, [r for r in came if r["ds"] == day], gone[day]) for day in days],
+        "intake": [_counted(day, [r for r in came if r["ds"] == day], left_out[day]) for day in days],
     }
     for table in staged():
         rows, partitions = made.get(table.name), days
         if rows is None:
             rows, partitions = [_row(table, night, n) for n in range(3)], [night.ds]
-            rows = [r for r in rows if there or r.get("user_id") != SHOPPER]
+            rows = [r for r in rows if r.get("user_id") not in gone]
         if CROWDED in os.environ and table.name == "recommendations":
             _stage_crowded(night, table, rows)
             continue
@@ -105,7 +107,7 @@ def _event(day: date, number: int) -> Row:
     return good(
         "events_clean",
         event_id=f"{day}-{number}",
-        user_id=SHOPPER if number == 0 else "u1",
+        user_id=_NAMED[number] if number < len(_NAMED) else "u1",
         event_time=when,
         arrived=day,
         list_ds=None,
@@ -188,8 +190,8 @@ def _row(table: Table, night: Night, number: int) -> dict[str, Any]:
     row["ds"] = night.ds
     name = table.key[0]
     row[name] = f"{row[name]}-{number}"
-    if "user_id" in row and number == 0:
-        row["user_id"] = SHOPPER
+    if "user_id" in row and number < len(_NAMED):
+        row["user_id"] = _NAMED[number]
     if "model_version" in row:
         row["model_version"] = night.run_id
     return row
