@@ -146,6 +146,8 @@ def compared(
     """Rows of `experiments` without name and date; `found` as `sums` gives it."""
     arms = {arm: row for arm, row in found.items() if arm}
     srm = sample_ratio({arm: row["users"] for arm, row in arms.items()}, shares)
+    # From the exact chance and the other arms a small one's size could be worked out.
+    told = None if any(row["users"] < least for row in arms.values()) else srm
     control = arms.get(CONTROL)
     recorded = any(row["recorded"] for row in arms.values())
     rows = []
@@ -153,10 +155,15 @@ def compared(
         for metric in METRICS:
             if metric == "click_through" and not recorded:
                 continue
-            given = {"arm": arm, "metric": metric, "srm_p_value": srm}
+            given = {"arm": arm, "metric": metric, "srm_p_value": told}
             days = {name: row[name] for name in ("first_list", "last_list")}
             rows.append(
-                {**given, **days, **_numbers(arm, row, control, metric, least), **_warning(row, srm, least)}
+                {
+                    **given,
+                    **days,
+                    **_numbers(arm, row, control, metric, least),
+                    **_warning(row, srm, told, least),
+                }
             )
     return rows
 
@@ -184,12 +191,11 @@ def _of(row: Mapping[str, Any], metric: str) -> Sums:
     return Sums(row["users"], row[f"{metric}_total"], row[f"{metric}_squares"])
 
 
-def _warning(row: Mapping[str, Any], srm: float | None, least: int) -> dict[str, Any]:
+def _warning(row: Mapping[str, Any], srm: float | None, told: float | None, least: int) -> dict[str, Any]:
     said = []
     if srm is not None and srm < SRM_ALPHA:
-        said.append(
-            f"the arms' sizes do not fit their shares (chi-square, p = {srm:.2g}): do not trust the lifts"
-        )
+        chance = "" if told is None else f", p = {told:.2g}"
+        said.append(f"the arms' sizes do not fit their shares (chi-square{chance}): do not trust the lifts")
     if row["users"] < least:
         said.append(f"fewer than {least} shoppers: not reported")
     return {"status": "warning" if said else "ok", "detail": "; ".join(said) or None}

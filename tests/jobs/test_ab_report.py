@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs import ab_report, report, report_lists
-from jobs.ab_report import compared, outcomes, sums
+from jobs.ab_report import METRICS, compared, outcomes, sums
 from jobs.lake.registry import BY_NAME
 from jobs.night import Night
 from jobs.settings import Experiment
@@ -147,7 +147,7 @@ def test_a_broken_split_warns(spark: SparkSession) -> None:
     lists, events = simulated({"control": 0.1, "model": 0.1}, 3000, seed=3)
     lost = [r for n, r in enumerate(lists) if r["bucket"] == "model" or n % 5]
     rows = rows_of(spark, lost, events)
-    assert all("do not fit their shares" in r["detail"] for r in rows.values())
+    assert all("do not fit their shares (chi-square, p = " in r["detail"] for r in rows.values())
     assert {r["status"] for r in rows.values()} == {"warning"}
 
 
@@ -162,6 +162,15 @@ def test_a_small_arm_shows_no_number_and_a_crossed_shopper_is_in_no_arm(spark: S
     assert "fewer than 5" in rows["control", "conversion"]["detail"]
     assert rows["model", "conversion"]["users"] == 6
     assert rows["model", "conversion"]["lift"] is None
+
+
+def test_the_size_of_a_small_arm_cannot_be_worked_out() -> None:
+    """From the exact chance and the other arm's size it could."""
+    one: dict[str, Any] = {f"{m}_{part}": 0.0 for m in METRICS for part in ("total", "squares")}
+    one |= {"recorded": 0, "first_list": DS, "last_list": DS}
+    rows = compared({"control": {**one, "users": 3}, "model": {**one, "users": 1000}}, SHARES, 5)
+    assert {r["srm_p_value"] for r in rows} == {None}
+    assert all(r["detail"].startswith("the arms' sizes do not fit their shares (chi-square): ") for r in rows)
 
 
 def put(night: Night, table: str, rows: list[dict[str, Any]]) -> None:
