@@ -53,6 +53,8 @@ def _one(error: BaseException) -> NightshelfError | None:
     # In the JVM, or in Python code that an executor ran.
     if kind.__name__ in ("Py4JJavaError", "PythonException"):
         return _of_spark(str(error))
+    if kind.__name__ == "AnalysisException" and _SPARK_GONE.search(str(error)):
+        return _of_spark(str(error))
     return None
 
 

@@ -338,7 +338,7 @@ TABLES: tuple[Table, ...] = (
             (
                 "srm_p_value",
                 DOUBLE,
-                "chance of such sizes of the arms, were shoppers drawn as set (chi-square); null with a small arm",
+                "chance of such sizes of the arms, if drawn as set (chi-square); null where one is small",
             ),
             ("status", STRING, "ok or warning"),
             ("detail", STRING, "the sentence, where the status is not ok"),

@@ -58,6 +58,11 @@ def from_spark(name: str, told: str) -> Exception:
             "a file was removed while Spark read it",
         ),
         (
+            from_spark("AnalysisException", "[PATH_NOT_FOUND] Path does not exist: file:/lake/landing/x"),
+            Transient,
+            "a file was removed while Spark read it",
+        ),
+        (
             from_spark("PythonException", "OSError: [Errno 28] No space left on device: '/lake/work/x'"),
             Transient,
             "make room",
@@ -86,6 +91,7 @@ def test_what_it_was_raised_from_counts() -> None:
         RuntimeError("x"),
         from_spark("Py4JJavaError", "java.lang.NullPointerException"),
         from_spark("PythonException", "ValueError: x"),
+        from_spark("AnalysisException", "[UNRESOLVED_COLUMN.WITH_SUGGESTION] A column cannot be resolved"),
     ],
 )
 def test_a_bug_stays_a_bug(error: Exception) -> None:
