@@ -23,7 +23,7 @@ from tests.e2e.browser import NARROW, WIDE, chromium, log_in, pictures
 from tests.faults.invariants import View, broken_now, naming, remember
 from tests.stack import Services, services
 
-pytestmark = [pytest.mark.e2e, pytest.mark.s3, pytest.mark.slow, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.s3, pytest.mark.slow, pytest.mark.timeout(5400)]
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,7 @@ def test_backfill_of_five_dates(running: Services, scheduled: dict[str, Any]) ->
         "max_active_runs": 1,
     }
     running.api.call("POST", "backfills", body)
-    runs = running.api.wait("nightly", len(dates), 3000, run_type="backfill")
+    runs = running.api.wait("nightly", len(dates), 4500, run_type="backfill")
     assert sorted(r["logical_date"][:10] for r in runs) == dates
     newest = max(runs, key=lambda r: r["end_date"])
     published_by(running, newest["dag_run_id"], newest["logical_date"][:10])
