@@ -197,6 +197,9 @@ def _sweep(
     """Remove what nothing names, by a look at the lake that still holds."""
     last: Exception | None = None
     for _ in range(_ATTEMPTS):
+        if done.dry_run:
+            # What an earlier look has counted is counted again.
+            done.removed.clear()
         kept = _kept(catalog, settings.keep_runs)
         sweep = Sweep(catalog, kept, now, grace, expiring)
         try:
