@@ -232,8 +232,11 @@ def tag(settings: Settings, run_id: str, remove: bool, as_json: bool) -> None:
     if remove:
         tags.remove(store, run_id)
     elif run_id:
-        Publisher(_catalog(settings)).require_kept(run_id)
-        tags.add(store, run_id)
+        publisher = Publisher(_catalog(settings))
+        # Beside a sweep the run is there and stays, or is gone and refused.
+        with publisher.alone():
+            publisher.require_kept(run_id)
+            tags.add(store, run_id)
     found = sorted(tags.tagged(store))
     if as_json:
         print(json.dumps({"tagged": found}))

@@ -166,17 +166,16 @@ def _compact(catalog: LakeCatalog, settings: Settings, done: Maintained) -> None
     _amended(catalog, "compact", plan)
 
 
-def _kept(catalog: LakeCatalog, keep_runs: int) -> list[Published]:
+def _kept(catalog: LakeCatalog, keep_runs: int, tagged: Collection[str]) -> list[Published]:
     """The publishes that stay readable."""
-    log, tagged = Amender(catalog).log(), tags.tagged(catalog.store)
-    return readable(catalog.store, kept_publishes(log, keep_runs, tagged))
+    return readable(catalog.store, kept_publishes(Amender(catalog).log(), keep_runs, tagged))
 
 
 def _expire(catalog: LakeCatalog, keep_runs: int, done: Maintained) -> None:
     """Publish current metadata without old snapshots."""
 
     def plan(base: dict[str, str], attempt: Attempt) -> None:
-        keep = kept_snapshots(catalog, _kept(catalog, keep_runs))
+        keep = kept_snapshots(catalog, _kept(catalog, keep_runs, tags.tagged(catalog.store)))
         counted = {t: len(expired(catalog.open(m), keep.get(t, set()))) for t, m in base.items()}
         done.snapshots = sum(counted.values())
         if not done.dry_run:
@@ -200,15 +199,17 @@ def _sweep(
         if done.dry_run:
             # What an earlier look has counted is counted again.
             done.removed.clear()
-        kept = _kept(catalog, settings.keep_runs)
+        tagged = tags.tagged(catalog.store)
+        kept = _kept(catalog, settings.keep_runs, tagged)
         sweep = Sweep(catalog, kept, now, grace, expiring)
         try:
             for found in sweep.leftovers(settings):
                 if not done.dry_run:
-                    _remove(catalog, found, sweep.seen)
+                    _remove(catalog, found, sweep.seen, tagged)
                 done.count(found)
         except (Conflict, FileNotFoundError) as error:
-            # A rollback went back to what was to go, or an erasure took away what was listed: look again.
+            # A rollback went back to what was to go, a person tagged it, or an erasure took away what was
+            # listed: look again.
             last = error
             continue
         done.kept_runs = list(dict.fromkeys(p.run_id for p in kept if p.run_id))
@@ -216,11 +217,13 @@ def _sweep(
     raise Transient(f"{last}, {_ATTEMPTS} times in a row; run 'nightshelf maintain' again") from last
 
 
-def _remove(catalog: LakeCatalog, found: Leftovers, seen: int) -> None:
+def _remove(catalog: LakeCatalog, found: Leftovers, seen: int, tagged: Collection[str]) -> None:
     named = [e.key for e in found.entries if names_files(e)]
     if named:
         # Without them no rollback reaches the files, so that the rest needs no lock.
         with Amender(catalog).no_rollback_since(seen):
+            if tags.tagged(catalog.store).difference(tagged):
+                raise Conflict("a run was tagged")
             catalog.store.delete(named)
     catalog.store.delete(e.key for e in found.entries if not names_files(e))
 

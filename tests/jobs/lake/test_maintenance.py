@@ -157,6 +157,34 @@ def test_a_tagged_run_stays_until_its_tag_is_taken_away(nights: Settings) -> Non
     assert later(nights).kept_runs == ["q2", "q3", "q4"]
 
 
+@pytest.mark.parametrize("first", ["tag", "sweep"])
+def test_a_run_that_is_tagged_meanwhile_stays_or_is_refused(
+    nights: Settings, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """After the sweep has looked; or while it removes, and the tag comes too late."""
+    wanted = rows(nights, Publisher(catalog_of(nights)).log()[1].tables)
+    look, calls = Sweep._reachable, []
+
+    def late(self: Sweep, *args: Any) -> Any:
+        found = look(self, *args)
+        calls.append(1)
+        if len(calls) == 1:
+            tag(nights, "r2", remove=False, as_json=False)
+        return found
+
+    if first == "tag":
+        monkeypatch.setattr(Sweep, "_reachable", late)
+    done = later(nights)
+    if first == "tag":
+        assert done.kept_runs == ["r2", "r4", "r5", "r6"]
+        Publisher(catalog_of(nights)).rollback("r2")
+        assert rows(nights, catalog_of(nights).pointers()) == wanted
+    else:
+        with pytest.raises(BadInput, match="its files were removed"):
+            tag(nights, "r2", remove=False, as_json=False)
+        assert not Store.of(nights).list("tags")
+
+
 def test_no_tag_keeps_what_an_erasure_takes_away(nights: Settings) -> None:
     for run in ("r2", "r6"):
         tag(nights, run, remove=False, as_json=False)
