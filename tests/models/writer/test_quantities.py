@@ -147,14 +147,20 @@ def test_no_form_ends_inside_a_word_or_a_number(value: str) -> None:
         assert not re.search(r"[A-Za-z0-9]$", before), (value, form)
 
 
+def least_seconds(text: str) -> float:
+    """Of this thread alone, and the least of three: the process collects garbage and has other threads."""
+    found = []
+    for _ in range(3):
+        start = time.thread_time()
+        numbers(text)
+        found.append(time.thread_time() - start)
+    return min(found)
+
+
 @pytest.mark.parametrize(
     "piece", ["a", "1", "1/", "1 1/2", "two ", "one hundred ", "百", '"', "1x", "1-", "a1-"]
 )
 def test_a_long_text_is_read_in_time(piece: str) -> None:
     """Twice the text takes about twice the time: no pattern goes back over what it has read."""
-    seconds = []
-    for size in (5_000, 10_000):
-        start = time.process_time()
-        numbers((piece * size)[:size])
-        seconds.append(time.process_time() - start)
-    assert seconds[1] < 3 * seconds[0] + 0.2
+    short, long = (least_seconds((piece * size)[:size]) for size in (5_000, 10_000))
+    assert long < 3 * short + 0.2

@@ -172,7 +172,7 @@ def test_a_long_text_is_read_in_a_moment(piece: str) -> None:
     """No pattern takes time in the square of the length: a shop's text may have 20,000 characters."""
     # Exemptions are looked for behind a match only.
     text = normalise("eco-friendly 最好 cure " + piece * 20_000)[:20_000]
-    start = time.process_time()
+    start = time.thread_time()
     for rule in ALL.values():
         list(rule.matches(text))
-    assert time.process_time() - start < 2
+    assert time.thread_time() - start < 2
