@@ -17,10 +17,10 @@ import pyarrow.compute as pc
 from jobs.erasure.person import Person
 from jobs.lake.rewrite import batches
 from jobs.lake.store import Store
+from jobs.night import REVIEWS
 
 INSTEAD = "(forgotten)"
-_REVIEWS = "reviews"
-_READ_AGAIN = ("runs", _REVIEWS)
+_READ_AGAIN = ("runs", REVIEWS)
 # Tags, with what stands between those of styles and programs.
 _MARKUP = re.compile(r"(<style\b.*?</style>|<script\b.*?</script>|<[^>]*>)", re.DOTALL)
 
@@ -103,7 +103,7 @@ def _without_word(key: str, data: bytes, person: Person) -> bytes:
 
     What people wrote of products stays as it is: there the word is no shopper.
     """
-    if key.startswith(f"{_REVIEWS}/"):
+    if key.startswith(f"{REVIEWS}/"):
         return data
     if key.endswith(".json"):
         # A record's short values are states, names and paths.

@@ -22,9 +22,13 @@ from jobs.reviews import Decision, Reviews, add
 from jobs.runner import run_step
 from tests.jobs.erasure.conftest import HEAD, LAST, ZOE, Shop
 from tests.jobs.erasure.scan import places
-from tests.jobs.erasure.test_forget_user import conserved
+from tests.jobs.erasure.test_forget_user import Killed, conserved
 
 LATER = timedelta(days=30)
+
+
+def dying(*_: Any) -> Any:
+    raise Killed
 
 
 @pytest.mark.parametrize("function", ["clean", "_rewritten", "_read_or_nothing"])
@@ -109,12 +113,6 @@ def test_cut_short_and_done_again_it_counts_as_if_done_once(
     expected = {t: shop.rows(t) for t in ("intake", "erasures")}
     shop.restore(copy)
 
-    class Killed(BaseException):
-        pass
-
-    def dying(*_: Any) -> Any:
-        raise Killed
-
     with monkeypatch.context() as patch:
         if at == "amend":
             patch.setattr(LocalStore, "delete", dying)
@@ -142,12 +140,6 @@ def test_a_day_that_a_night_counted_after_the_tombstone_is_not_counted_again(
     shop.night("2026-01-03", "again")
     expected = shop.rows("intake")
     shop.restore(copy)
-
-    class Killed(BaseException):
-        pass
-
-    def dying(*_: Any) -> Any:
-        raise Killed
 
     with monkeypatch.context() as patch:
         patch.setattr(Amender, "amend", dying)
