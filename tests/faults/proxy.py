@@ -1,7 +1,7 @@
 """An HTTP proxy in front of an S3 store that does on purpose what networks and stores do by chance.
 
 Requests pass through it byte for byte, so signatures stay good. A fault hits a share of the requests, drawn
-with a fixed seed, a number of times at most.
+with a fixed seed, a number of times at most; of several, the first that is drawn.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import socket
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -42,14 +43,20 @@ def _kept(body: bytes) -> bytes:
     return b'<?xml version="1.0" encoding="UTF-8"?><DeleteResult>%s</DeleteResult>' % b"".join(errors)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Fault:
     """Of requests whose method is `method` ("" for all), `share` are hit, `times` at most."""
 
-    kind: str = ""
+    kind: str
     share: float = 1.0
     times: int = 1 << 30
     method: str = ""
+
+    def fits(self, method: str, path: str, body: int) -> bool:
+        """Whether a request can be hit at all."""
+        useless = self.kind == "cut_upload" and body < 2
+        useless |= self.kind == "keys_kept" and "?delete" not in path
+        return not useless and self.method in ("", method)
 
 
 class Proxy(ThreadingHTTPServer):
@@ -61,31 +68,30 @@ class Proxy(ThreadingHTTPServer):
         url = urlsplit(endpoint)
         self.upstream = (str(url.hostname), int(url.port or 80))
         self.endpoint = f"http://127.0.0.1:{self.server_address[1]}"
-        self._fault, self._draw, self._lock = Fault(), random.Random(seed), threading.Lock()
-        self.hits = self.requests = 0
+        self._faults: tuple[Fault, ...] = ()
+        self._draw, self._lock = random.Random(seed), threading.Lock()
+        self._hits: Counter[Fault] = Counter()
 
-    def inject(self, fault: Fault) -> None:
+    def inject(self, *faults: Fault) -> None:
         with self._lock:
-            self._fault, self.hits, self.requests = fault, 0, 0
+            self._faults, self._hits = faults, Counter()
 
     def heal(self) -> int:
         """No more faults; returns how many there were."""
         with self._lock:
-            self._fault, hits = Fault(), self.hits
-        return hits
+            self._faults = ()
+            return self._hits.total()
 
     def choose(self, method: str, path: str, body: int) -> str:
+        """The kind of fault that this request meets, "" for none."""
         with self._lock:
-            self.requests += 1
-            fault = self._fault
-            useless = fault.kind == "cut_upload" and body < 2
-            useless |= fault.kind == "keys_kept" and "?delete" not in path
-            if not fault.kind or useless or fault.method not in ("", method) or self.hits >= fault.times:
-                return ""
-            if self._draw.random() >= fault.share:
-                return ""
-            self.hits += 1
-            return fault.kind
+            for fault in self._faults:
+                if not fault.fits(method, path, body) or self._hits[fault] >= fault.times:
+                    continue
+                if self._draw.random() < fault.share:
+                    self._hits[fault] += 1
+                    return fault.kind
+        return ""
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that is gone is what this is for."""

@@ -28,6 +28,7 @@ event_time = "when"
 event_type = "kind"
 price = "price"
 """
+HEADER = "id,who,what,when,kind,price"
 HOURS = [f"hour-{h:02d},ada,tea,{DAY} {h:02d}:30:00,view,2" for h in range(24)]
 CLEANED = ("events_clean", "quarantine", "intake")
 _UNTIL_CLEAN = """
@@ -48,12 +49,9 @@ class Shop:
 
     @staticmethod
     def of(folder: Path, processes: Forks, rows: list[str], zone: str) -> Shop:
-        """The rows are a night's own delivery, so they arrived on that day, whatever they say."""
-        raw = folder / "raw"
-        raw.mkdir(parents=True)
-        (raw / f"e-{DAY}.csv").write_text("\n".join(["id,who,what,when,kind,price", *rows]) + "\n")
+        (folder / "raw").mkdir(parents=True)
         (folder / "shop.toml").write_text(MAPPING)
-        source = {"mapping": str(folder / "shop.toml"), "files": [f"{raw}/e-{{ds}}.csv"]}
+        source = {"mapping": str(folder / "shop.toml"), "files": [f"{folder}/raw/e-{{ds}}.csv"]}
         environment = plain_environment(
             folder,
             NIGHTSHELF_SOURCES=json.dumps([source]),
@@ -61,15 +59,21 @@ class Shop:
             NIGHTSHELF_SPARK_MEMORY="1g",
             TZ=zone,
         )
-        return Shop(folder, processes, environment)
+        shop = Shop(folder, processes, environment)
+        shop.deliver(rows)
+        return shop
+
+    def deliver(self, rows: list[str], day: str = DAY, header: str = HEADER) -> None:
+        """The rows are a night's own delivery, so they arrived on that day, whatever they say."""
+        (self.folder / "raw" / f"e-{day}.csv").write_text("\n".join([header, *rows]) + "\n")
 
     @property
     def lake(self) -> Outside:
         return Outside(str(self.folder / "lake"), f"sqlite:///{self.folder}/lake/catalog.db?timeout=60")
 
-    def cleaned(self, run: str = "night") -> dict[str, list[dict[str, Any]]]:
+    def cleaned(self, run: str = "night", day: str = DAY) -> dict[str, list[dict[str, Any]]]:
         """What the real steps up to `clean`, in one process, make of the rows."""
-        command = [sys.executable, "-c", _UNTIL_CLEAN, DAY, run]
+        command = [sys.executable, "-c", _UNTIL_CLEAN, day, run]
         done = subprocess.run(
             command, env=self.environment, cwd=ROOT, capture_output=True, text=True, check=False
         )
@@ -77,15 +81,15 @@ class Shop:
         records = {t: self.lake.json(f"runs/{run}/staged/{t}.json") for t in CLEANED}
         return {t: self.lake.rows(record["metadata"]) for t, record in records.items()}
 
-    def clean(self, run: str, **more: str) -> subprocess.Popen[str]:
-        """Starts the command `clean` of a run over what has landed."""
+    def start(self, step: str, run: str, **more: str) -> subprocess.Popen[str]:
+        """Starts the command of one step of a run of `DAY`."""
         return subprocess.Popen(
-            [sys.executable, "-m", "jobs.clean", "--ds", DAY, "--run-id", run],
+            [sys.executable, "-m", f"jobs.{step}", "--ds", DAY, "--run-id", run],
             env=self.environment | more, cwd=ROOT,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
-    def publish(self, run: str = "night") -> Done:
+    def publish(self, run: str = "night", day: str = DAY) -> Done:
         """The toy's steps: rows for the tables that `clean` does not make, marks, and the real publish."""
         toy = Toy(self.folder, self.environment, self.lake, self.processes)
-        return toy.run("features,audit,publish", ds=DAY, run=run)
+        return toy.run("features,audit,publish", ds=day, run=run)

@@ -71,14 +71,18 @@ def test_a_worker_and_its_executor_killed_in_mid_clean(
     assert shop.publish("calm").returncode == 0
     before, expected = remember(shop.lake), of_run(shop.lake.published(DAY), "night")
     there = {"NIGHTSHELF_SPARK_MASTER": cluster.url}
-    running = shop.clean("night", NIGHTSHELF_FAIL_AT=f"before_stage:events_clean={gate.action}", **there)
+    running = shop.start(
+        "clean", "night", NIGHTSHELF_FAIL_AT=f"before_stage:events_clean={gate.action}", **there
+    )
     # Two executors start first, each a JVM.
     gate.await_arrival(running, timeout=600)
     cluster.kill(0, worker=True)
     case.fault(2)
     case.check(View(shop.lake, before, ds=DAY))
     gate.open()
-    green(ended(running, timeout=600), lambda: ended(shop.clean("night", **there), timeout=600), case)
+    green(
+        ended(running, timeout=600), lambda: ended(shop.start("clean", "night", **there), timeout=600), case
+    )
     done = shop.publish("night")
     case.exit(done.returncode, 0, told=done.stderr)
     case.check(View(shop.lake, before, ds=DAY, expected=expected))

@@ -123,10 +123,10 @@ def test_full_where_spark_shuffles(disk: SmallDisk, tmp_path: Path, processes: F
     disk.leave(256_000)
     case.fault()
     there = {"SPARK_LOCAL_DIRS": str(disk.folder)}
-    full(ended(shop.clean("night", **there), timeout=600), case)
+    full(ended(shop.start("clean", "night", **there), timeout=600), case)
     case.check(View(shop.lake, before, ds=DAY))
     disk.free()
-    done = ended(shop.clean("night", **there), timeout=600)
+    done = ended(shop.start("clean", "night", **there), timeout=600)
     case.exit(done.returncode, 0, told=done.stderr)
     done = shop.publish("night")
     case.exit(done.returncode, 0, told=done.stderr)
