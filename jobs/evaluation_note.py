@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from models.recommender.gate import Measures
-from models.recommender.training import Trained
+if TYPE_CHECKING:
+    # The report, which loads no model, names things as this does.
+    from models.recommender.gate import Measures
+    from models.recommender.training import Trained
 
 T = TypeVar("T")
 ALL = "all"
+# What the night has made, as a reader meets it beside what serves.
+ACCEPTED, REFUSED = "this night", "trained, refused"
 
 
 def evaluation(judged: Trained, least: int) -> dict[str, Any]:
     """`sizes`: segment → buyers. `models`: model → segment → measure → [mean, low, high], of 95 % intervals.
 
-    `withheld` names the segments that are too small to be reported.
+    `withheld` names the segments that are too small to be reported. A refused candidate's measures are told
+    as such: they are not those of the lists that shoppers see.
     """
     contenders = {
-        "this night": judged.new,
+        ACCEPTED if judged.verdict.accepted else REFUSED: judged.new,
         "7-day popularity": judged.baseline,
         "in service": judged.incumbent,
     }

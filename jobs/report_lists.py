@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobs import plots
+from jobs.evaluation_note import ACCEPTED, REFUSED
 
 Note = Mapping[str, Any]
 
@@ -28,7 +29,7 @@ _ROWS: tuple[tuple[str, str, str, bool], ...] = (
     ("novelty", "How little known: 3 is known to 1 in 8", "novelty, bits", False),
     ("diversity", "Variety in a list: 0 none, 1 nothing alike", "intra-list diversity", False),
 )
-_MODELS = ("this night", "7-day popularity", "in service")
+_MODELS = (ACCEPTED, REFUSED, "7-day popularity", "in service")
 _SEGMENTS = {
     "all": "All who bought",
     "new": "New: nothing known of them before",

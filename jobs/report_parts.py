@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Any
 
 from jobs import plots
+from jobs.evaluation_note import ACCEPTED, REFUSED
 
 Note = Mapping[str, Any]
 
@@ -158,7 +159,8 @@ def models(recommender: Note | None, writer: Note | None) -> list[dict[str, Any]
 
 def _measures(note: Note) -> dict[str, Any]:
     new = _numbers(note.get("metrics") or {})
-    contenders = {"this night": new, **_baselines(note.get("baseline") or {}, new)}
+    made = REFUSED if note.get("verdict") == "refused" else ACCEPTED
+    contenders = {made: new, **_baselines(note.get("baseline") or {}, new)}
     incumbent = _numbers(note.get("incumbent") or {})
     if incumbent:
         contenders["in service"] = incumbent

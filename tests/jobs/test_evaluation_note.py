@@ -6,11 +6,12 @@ import json
 
 import pytest
 
+from jobs import report_lists
 from jobs.evaluation_note import reportable, without_small
 from jobs.night import Night
 from jobs.train_recommender import run
 from tests.conftest import MakeNight
-from tests.jobs.toy_lake import DS, stage_shop
+from tests.jobs.toy_lake import DS, shop, stage_shop
 
 
 @pytest.mark.parametrize(
@@ -65,6 +66,20 @@ def test_a_trained_model_is_told_of_in_every_respect(trained: Night) -> None:
         assert name == "all" or note["segments"][name]["users"] == size
     assert set(note["segments"]) == set(evaluation["sizes"]) - {"all"}
     assert json.loads(json.dumps(evaluation)) == evaluation
+
+
+def test_a_refused_candidates_measures_are_not_told_as_what_serves(make_night: MakeNight) -> None:
+    night = make_night(DS.isoformat(), top_k=5, min_group=1)
+    stage_shop(night, shop(n_users=6))
+    run(night)
+    note = night.notes()["recommender"]
+    assert (note["verdict"], note["kind"], note["judged"]) == ("accepted", "popularity", "hybrid")
+    assert set(note["evaluation"]["models"]) == {"trained, refused", "7-day popularity"}
+    refused = note["evaluation"]["models"]["trained, refused"]["all"]
+    assert refused["ndcg"][0] == pytest.approx(note["refused"]["metrics"]["ndcg@10"], abs=1e-6)
+    page = report_lists.evaluation(note)
+    assert page is not None
+    assert page["models"] == ["trained, refused", "7-day popularity"]
 
 
 def test_a_shop_that_does_not_say_where_events_come_from_has_no_estimate(trained: Night) -> None:

@@ -57,7 +57,7 @@ MODEL = {
     "evaluation": {
         "sizes": {"all": 1200, "light": 1000},
         "models": {
-            "this night": {"all": {"ndcg": [0.1234, 0.11, 0.13], "hr": [0.5, 0.4, 0.6]}, "light": {}},
+            "trained, refused": {"all": {"ndcg": [0.1234, 0.11, 0.13], "hr": [0.5, 0.4, 0.6]}, "light": {}},
             "7-day popularity": {"all": {"ndcg": [0.05, 0.04, 0.06], "novelty": [2.5, 2.4, 2.6]}},
         },
         "withheld": ["new", "heavy"],
