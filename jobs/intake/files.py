@@ -23,7 +23,8 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from jobs.errors import BadInput, Transient
+from jobs.causes import understood
+from jobs.errors import BadInput, NightshelfError, Transient
 from jobs.intake.mapping import Read
 from jobs.lake.store import S3Store
 from jobs.settings import Settings
@@ -70,7 +71,7 @@ def find_files(patterns: Iterable[str], settings: Settings) -> list[Found]:
     """Files that paths, folders, globs and `s3://` URIs name, each once, sorted.
 
     Names that start with '.' or '_' are left out of folders and globs.
-    Raises `BadInput` where a pattern names nothing.
+    Raises `BadInput` where a pattern names nothing, `Transient` where a store does not answer.
     """
     found: dict[str, Found] = {}
     for pattern in patterns:
@@ -104,9 +105,19 @@ def _find(pattern: str, settings: Settings) -> list[Found]:
         wanted = re.compile(re.escape(base + "/") + _glob(rest))
         return [Found(prefix + p, False) for p in _list(fs, base, "/" in rest) if wanted.fullmatch(p)]
     except OSError as error:
-        if prefix:
-            raise Transient(f"'{pattern}': the store did not answer: {error}") from error
-        raise BadInput(f"'{pattern}': cannot be read: {error.strerror or error}") from error
+        raise _unreadable(f"'{pattern}'", uri, error) from error
+
+
+def _unreadable(what: str, uri: str, error: OSError) -> NightshelfError:
+    """On a disk it is the file's fault; on a store the network's, unless the store says that we may not."""
+    told = " ".join(str(error.strerror or error).split())
+    if not uri.startswith("s3://") or isinstance(error, FileNotFoundError):
+        return BadInput(f"{what}: cannot be read: {told}")
+    if isinstance(understood(error), BadInput):
+        return BadInput(
+            f"{what}: the store refused: {told}; look at its bucket, and at 's3_…' in the settings"
+        )
+    return Transient(f"{what}: the store did not answer: {told}")
 
 
 def _list(fs: pafs.FileSystem, folder: str, recursive: bool) -> list[str]:
@@ -134,7 +145,8 @@ def matches(file: Found, pattern: str) -> bool:
 def check_file(file: Found, read: Read, settings: Settings) -> RawFile:
     """Stream a file once: hash it, prove it readable, take its header.
 
-    Raises `BadInput` for an empty, torn, binary or wrongly encoded file.
+    Raises `BadInput` for an empty, torn, binary or wrongly encoded file, `Transient` where a store does not
+    answer.
     """
     fs, path = filesystem(file.uri, settings)
     types: tuple[str, ...] = ()
@@ -151,7 +163,7 @@ def check_file(file: Found, read: Read, settings: Settings) -> RawFile:
                 if read.format != "csv":
                     _check_json_start(file, first, read)
     except OSError as error:
-        raise BadInput(f"{file.uri}: cannot be read: {error.strerror or error}") from error
+        raise _unreadable(file.uri, file.uri, error) from error
     return RawFile(file.uri, file.name, hashing.hexdigest(), size, columns, types)
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import SecretStr
 
-from jobs.errors import BadInput
+from jobs.errors import BadInput, Transient
 from jobs.intake.files import Found, RawFile, check_file, find_files
 from jobs.intake.mapping import Read
+from jobs.lake.store import S3Store
 from jobs.settings import Settings
+from tests.faults.proxy import Fault, Proxy, proxy
 
 CSV = b"id,name\n1,x\n"
 
@@ -111,3 +115,47 @@ def test_parquet_tells_its_columns(tmp_path: Path, lake_settings: Settings) -> N
     path = tmp_path / "x.parquet"
     pq.write_table(pa.table({"id": [1], "name": ["x"]}), path)
     assert check(path, lake_settings, format="parquet").columns == ("id", "name")
+
+
+@pytest.mark.s3
+class TestOnAStore:
+    """A store that fails is tried again; a right that is missing, or a file, is told."""
+
+    @pytest.fixture(scope="class")
+    def wire(self, s3_endpoint: str) -> Iterator[Proxy]:
+        with proxy(s3_endpoint) as found:
+            yield found
+
+    @pytest.fixture
+    def there(self, s3_settings: Settings, wire: Proxy) -> Settings:
+        S3Store(s3_settings).write("raw/a.csv", CSV)
+        return s3_settings.model_copy(update={"s3_endpoint": wire.endpoint})
+
+    @pytest.mark.parametrize("kind", ["cut_download", "reset"])
+    def test_a_fault_of_the_network_is_worth_another_try(
+        self, kind: str, there: Settings, wire: Proxy
+    ) -> None:
+        uri = f"{there.lake}/raw/a.csv"
+        wire.inject(Fault(kind, method="GET"))
+        with pytest.raises(Transient, match=rf"{uri}: the store did not answer: .*"):
+            check_file(Found(uri, True), Read(), there)
+        wire.inject(Fault("reset"))
+        with pytest.raises(Transient, match=rf"'{uri}': the store did not answer: .*"):
+            find_files([uri], there)
+        assert wire.heal() > 0
+        assert check_file(find_files([uri], there)[0], Read(), there).columns == ("id", "name")
+
+    def test_a_wrong_key_is_a_wrong_setting(self, there: Settings) -> None:
+        uri = f"{there.lake}/raw/a.csv"
+        wrong = there.model_copy(update={"s3_secret_key": SecretStr("hunter2")})
+        for call in (
+            lambda: find_files([uri], wrong),
+            lambda: check_file(Found(uri, True), Read(), wrong),
+        ):
+            with pytest.raises(BadInput, match=r"the store refused: .*'s3_…' in the settings") as told:
+                call()
+            assert "hunter2" not in str(told.value)
+
+    def test_a_file_that_is_gone_is_named(self, there: Settings) -> None:
+        with pytest.raises(BadInput, match=r"raw/b\.csv"):
+            check_file(Found(f"{there.lake}/raw/b.csv", True), Read(), there)
