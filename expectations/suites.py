@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from expectations.quoting import without_values
 from expectations.rule import SEVERITIES, Rule, Severity, broken
 
 # Must stand before the import of Great Expectations: a shop's night reports to nobody.
@@ -145,7 +145,9 @@ class Checks:
         try:
             marks = marked(frame, rules)
         except Exception as error:  # a missing column, a broken predicate: Spark says so at once
-            return Checked(table, 0, (Outcome("readable", "critical", False, None, "", _short(error)),))
+            return Checked(
+                table, 0, (Outcome("readable", "critical", False, None, "", without_values(error)),)
+            )
         result = self._validate(table, marks, suite(table, rules, min_rows))
         outcomes = tuple(_outcome(r) for r in result.results)
         if len(outcomes) != 1 + len(rules):
@@ -167,7 +169,7 @@ class Checks:
         if raised := [one for r in result.results for one in _exceptions(r.exception_info)]:
             # The data docs show what the store holds: nothing there may quote a row.
             for one in raised:
-                message = _short(one.get("exception_message") or "it raised")
+                message = without_values(one.get("exception_message") or "it raised")
                 one |= {"exception_message": message, "exception_traceback": ""}
             context.validation_results_store.set(key, result)
         return result
@@ -202,9 +204,3 @@ def _exceptions(info: dict[str, Any] | None) -> list[dict[str, Any]]:
     """What was raised, if anything: the answer holds one, or one for each metric."""
     info = info or {}
     return [one for one in [info, *info.values()] if isinstance(one, dict) and one.get("raised_exception")]
-
-
-def _short(error: object) -> str:
-    """The first line of a message. Spark quotes values in single quotes: whatever is between them goes."""
-    line = str(error).strip().split("\n")[0]
-    return re.sub(r"'.*'", "'…'", line)[:300]

@@ -105,14 +105,16 @@ def _look_at(
 
 
 def _doomed(batch: pa.RecordBatch, person: Person, suspects: Set[str]) -> pa.Array:
-    """Rows with the shopper's id; and rows with nobody's that name the shopper: unreadable ones, suspects."""
+    """Rows with the shopper's id; unreadable ones that name the shopper, whatever has moved into their
+    columns; and suspects that are nobody's.
+    """
     nothing = pa.array([False] * batch.num_rows, pa.bool_())
     theirs, nobodys = nothing, pc.invert(nothing)
     if "user_id" in batch.schema.names:
         theirs = person.has_id(batch.column("user_id"))
         nobodys = pc.is_null(batch.column("user_id"))
     unreadable = pc.fill_null(pc.match_substring(batch.column("broken"), _UNREADABLE), False)
-    named = pc.and_(pc.and_(nobodys, unreadable), person.named_in(batch.column("raw")))
+    named = pc.and_(unreadable, person.named_in(batch.column("raw")))
     # A product's row may be made from the same raw one, and have its hash.
     if suspects and "user_id" in batch.schema.names:
         suspect = pc.is_in(batch.column("row_hash"), value_set=pa.array(sorted(suspects), pa.string()))

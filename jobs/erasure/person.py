@@ -63,7 +63,16 @@ class Person:
     @cached_property
     def word(self) -> re.Pattern[str]:
         """The id in any form, not as a part of a longer word."""
-        return re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, self.forms)) + r")(?!\w)")
+        return re.compile(rf"(?<!\w){self._any_form}(?!\w)")
+
+    @cached_property
+    def number(self) -> re.Pattern[str]:
+        """A numeric id, not as a part of a longer number, a time or a path."""
+        return re.compile(rf"(?<![\w/+-])(?<!\d[.,:])(?<!\.){self._any_form}(?![\w/+-]|[.,:]\d)")
+
+    @property
+    def _any_form(self) -> str:
+        return "(?:" + "|".join(map(re.escape, self.forms)) + ")"
 
     @property
     def telling(self) -> bool:
@@ -74,6 +83,15 @@ class Person:
     def wordlike(self) -> bool:
         """Whether the id may as well be an ordinary word, or the name of a field."""
         return re.fullmatch(r"[^\W\d]+(?:[-'][^\W\d]+)*", self.user_id) is not None
+
+    @property
+    def numeric(self) -> bool:
+        """Whether the id may as well be a count, a part of a fraction or a time, or a product's number."""
+        return not any(c.isalpha() for c in self.user_id)
+
+    def by_name(self) -> list[Person]:
+        """One of each id that surely means the shopper in a text: what holds of one may not of another."""
+        return [Person(name) for name in (self.user_id, *(a for a in self.aliases if _telling(a)))]
 
     def has_id(self, column: pa.Array) -> pa.Array:
         """True where a column of ids is the shopper's; never null."""

@@ -88,59 +88,65 @@ def _changes(store: Store, person: Person) -> Iterator[tuple[str, bytes, bytes]]
 
 
 def _without(key: str, data: bytes, person: Person) -> bytes:
-    if person.wordlike:
-        return _without_word(key, data, person)
-    if person.telling:
-        # Keeps JSON whole: neither the id's own characters nor what stands instead need escaping.
-        return person.word.sub(INSTEAD, _text(data)).encode(errors="surrogateescape")
-    if not key.endswith(".json"):
-        return data
-    return _json(data, lambda body: _value(body, person))
+    for one in person.by_name():
+        page = not key.endswith(".json")
+        data = _page(data, one) if page else _json(key, data, one)
+    return data
 
 
-def _without_word(key: str, data: bytes, person: Person) -> bytes:
-    """Take an id that may be any word from sentences, not from names of fields, states, paths and markup.
-
-    What people wrote of products stays as it is: there the word is no shopper.
+def _page(data: bytes, person: Person) -> bytes:
+    """A report's page, or another text. What may be a word or a number of the page's own goes from what
+    readers see alone, not from its markup.
     """
-    if key.startswith(f"{REVIEWS}/"):
+    if not person.telling and not person.wordlike:
         return data
-    if key.endswith(".json"):
-        # A record's short values are states, names and paths.
-        whole = not key.endswith("/run.json")
-        return _json(data, lambda body: _spoken(body, person, whole))
-    parts = _MARKUP.split(_text(data))
-    told = (part if n % 2 else person.word.sub(INSTEAD, part) for n, part in enumerate(parts))
-    return "".join(told).encode(errors="surrogateescape")
+    told = _text(data)
+    if person.wordlike or person.numeric:
+        parts = _MARKUP.split(told)
+        told = "".join(part if n % 2 else _spoken(part, person) for n, part in enumerate(parts))
+    else:
+        told = person.word.sub(INSTEAD, told)
+    return told.encode(errors="surrogateescape")
 
 
-def _json(data: bytes, change: Callable[[Any], Any]) -> bytes:
+def _json(key: str, data: bytes, person: Person) -> bytes:
+    """Only strings and names of fields change, so it stays JSON. What is none is taken for a text."""
     try:
         body = json.loads(data)
     except ValueError:
-        return data
-    changed = change(body)
+        return _page(data, person)
+    if person.wordlike or (person.numeric and person.telling):
+        if key.startswith(f"{REVIEWS}/"):
+            # What people wrote of products stays as it is: there the word, or the number, is no shopper.
+            return data
+        # A record's short values are states, names and paths.
+        changed = _each(body, lambda text: _told(text, person, whole=not key.endswith("/run.json")))
+    elif person.telling:
+        changed = _each(body, lambda text: person.word.sub(INSTEAD, text), names=True)
+    else:
+        # Of a short number only a whole string means the shopper: a count of 17 is no shopper 17.
+        changed = _each(body, lambda text: INSTEAD if text == person.user_id else text, names=True)
     return data if changed == body else json.dumps(changed, ensure_ascii=False, sort_keys=True).encode()
 
 
-def _spoken(value: Any, person: Person, whole: bool) -> Any:
-    """Without the id in sentences; and, with `whole`, where it is a value of its own."""
+def _each(value: Any, change: Callable[[str], str], names: bool = False) -> Any:
+    """Nested JSON with every string changed; with `names`, those of fields too."""
     if isinstance(value, dict):
-        return {k: _spoken(v, person, whole) for k, v in value.items()}
+        return {(change(k) if names else k): _each(v, change, names) for k, v in value.items()}
     if isinstance(value, list):
-        return [_spoken(v, person, whole) for v in value]
-    if isinstance(value, str) and (" " in value or (whole and value in person.forms)):
-        return person.word.sub(INSTEAD, value)
-    return value
+        return [_each(v, change, names) for v in value]
+    return change(value) if isinstance(value, str) else value
 
 
-def _value(value: Any, person: Person) -> Any:
-    """Of a short number only a whole string means the shopper: a count of 17 is no shopper 17."""
-    if isinstance(value, dict):
-        return {(INSTEAD if k == person.user_id else k): _value(v, person) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_value(v, person) for v in value]
-    return INSTEAD if isinstance(value, str) and value == person.user_id else value
+def _told(text: str, person: Person, whole: bool) -> str:
+    """Without the id in a sentence; and, with `whole`, where it is a value of its own."""
+    if whole and text in person.forms:
+        return INSTEAD
+    return _spoken(text, person) if " " in text else text
+
+
+def _spoken(text: str, person: Person) -> str:
+    return (person.number if person.numeric else person.word).sub(INSTEAD, text)
 
 
 def _text(data: bytes) -> str:

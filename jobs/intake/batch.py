@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from jobs.errors import BadInput, Transient
 from jobs.intake.files import RawFile
 from jobs.intake.forgotten import scrubbed, theirs
-from jobs.intake.mapped import LANDING, Arrival, distinct_versions, landed_rows, sentence, values_of
+from jobs.intake.mapped import LANDING, Arrival, distinct_versions, landed_rows, values_of
 from jobs.intake.mapping import Entity, EntityName, Mapping, nearest
 from jobs.intake.pseudonyms import pseudonymised
 from jobs.intake.raw import FILE, UNREADABLE, read_raw, reading
@@ -253,9 +253,10 @@ class Batch:
             return error
         where = str(error).split("== SQL")[-1].split("\n")[1:2] if "== SQL" in str(error) else []
         shown = f" ({where[0].strip()})" if where else ""
+        # Spark's own sentence quotes what stands in the row, which may be anybody's name.
         return BadInput(
-            f"mapping {self.mapping.path}: an SQL expression{shown} failed on a row: {sentence(error, [])} "
-            f"[{condition}]. Use try_cast, try_divide or try_element_at"
+            f"mapping {self.mapping.path}: an SQL expression{shown} failed on a row: {condition}. "
+            "Use try_cast, try_divide or try_element_at"
         )
 
     def _forget(self) -> None:

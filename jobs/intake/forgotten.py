@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -12,6 +13,8 @@ from jobs.lake.forgotten import Forgotten
 
 # Where words of a row end that could not be told apart into columns. Ids keep their '@', '.', '-' and '_'.
 _BETWEEN_WORDS = r"[\s,;|\"'{}\[\]()<>=&:\\/]+"
+_DIVIDERS = (",", ";", "\t", "[|]")
+_NUMBER = r"[:,\[]\s*(-?[0-9]+(?:[.][0-9]+)?)(?=\s*[,}\]])"
 UNREADABLE_ROW = "unreadable_row"
 # As `jobs.erasure.person` writes it.
 _SCRUBBED = '{"_line":"(forgotten)"}'
@@ -20,20 +23,18 @@ _SCRUBBED = '{"_line":"(forgotten)"}'
 def theirs(entity: EntityName, forgotten: Forgotten) -> Column:
     """True for a row of a forgotten shopper, by its id; false, never null, for every other.
 
-    Of an unreadable row, whose columns hold nothing, every word is held against the tombstones.
+    An unreadable row is one by whatever stands in it: its columns hold nothing, or have moved.
     """
-
-    known = partial(_known, forgotten)
-    unreadable = F.col("broken").contains(UNREADABLE_ROW)
-    named = unreadable & F.exists(F.split("raw", _BETWEEN_WORDS), known)
+    named = F.col("broken").contains(UNREADABLE_ROW) & F.exists(
+        _line_parts("raw"), partial(_known, forgotten)
+    )
     if "user_id" in contract_columns(entity):
-        by_id = F.col("user_id").isNotNull() & known(F.col("user_id"))
-        named = by_id | (F.col("user_id").isNull() & named)
+        named = F.coalesce(_known(forgotten, F.col("user_id")), F.lit(False)) | named
     return F.coalesce(named, F.lit(False))
 
 
 def scrubbed(entity: Column, forgotten: Forgotten) -> Column:
-    """The column `raw`, but for rows that name a forgotten shopper in one of their values.
+    """The column `raw`, but for rows that name a forgotten shopper in one of their values, at any depth.
 
     Such a row is a product's, made from a shopper's purchase, or another shopper's, where a short number
     says nothing.
@@ -41,13 +42,38 @@ def scrubbed(entity: Column, forgotten: Forgotten) -> Column:
     telling = F.when(entity == "products", F.lit(True)).otherwise(F.lit(False))
 
     def names(value: Column) -> Column:
-        # Spreadsheets write whole numbers as '2.0'.
-        text = F.regexp_replace(F.trim(value), r"\.0+$", "")
-        return (telling | ~text.rlike(r"^[0-9]{1,5}$")) & _known(forgotten, text)
+        return (telling | ~_plain(value).rlike(r"^[0-9]{1,5}$")) & _known(forgotten, value)
 
-    values = F.map_values(F.from_json("raw", "map<string,string>"))
-    return F.when(F.exists(values, names), F.lit(_SCRUBBED)).otherwise(F.col("raw"))
+    line = F.when(F.get_json_object("raw", "$._line").isNotNull(), _line_parts("raw")).otherwise(F.array())
+    parts = F.concat(_values("raw"), line)
+    return F.when(F.exists(parts, names), F.lit(_SCRUBBED)).otherwise(F.col("raw"))
+
+
+def _values(raw: str) -> Column:
+    """Texts of a raw row that may be an id: its values, and below them what is quoted or a number."""
+    own = F.map_values(F.from_json(raw, "map<string,string>"))
+    # JSON inside a string has its quotes escaped.
+    quoted = F.split(F.replace(F.col(raw), F.lit('\\"'), F.lit('"')), '"')
+    numbers = F.regexp_extract_all(raw, F.lit(_NUMBER), F.lit(1))
+    nothing = F.array().cast("array<string>")
+    return F.concat(*(F.coalesce(found, nothing) for found in (own, quoted, numbers)))
+
+
+def _line_parts(raw: str) -> Column:
+    """Of a line that could not be told apart: every word, and every field, whichever sign divides them."""
+    line = F.coalesce(F.get_json_object(raw, "$._line"), F.col(raw))
+    words = F.split(raw, _BETWEEN_WORDS)
+    return F.concat(words, *(F.split(line, divider) for divider in _DIVIDERS))
+
+
+def _plain(value: Column) -> Column:
+    """Without blanks and quotes around it, and as a whole number where a spreadsheet wrote '2.0'."""
+    return F.regexp_replace(F.regexp_replace(value, r"^[\s\"']+|[\s\"']+$", ""), r"\.0+$", "")
 
 
 def _known(forgotten: Forgotten, text: Column) -> Column:
-    return F.sha2(F.concat(F.lit(forgotten.salt), text), 256).isin(sorted(forgotten.hashes))
+    """Whether a text, as it is or tidied, is a forgotten id."""
+    hashes = sorted(forgotten.hashes)
+    forms = (text, _plain(text))
+    hashed = (F.sha2(F.concat(F.lit(forgotten.salt), form), 256).isin(hashes) for form in forms)
+    return reduce(or_, hashed)

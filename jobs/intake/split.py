@@ -105,7 +105,7 @@ def known_users(mapped: DataFrame, events: DataFrame, ds: date) -> DataFrame:
 
 def outcomes(frames: Mapping[EntityName, DataFrame]) -> DataFrame:
     """What became of every row, all entities under each other, without the contract's columns."""
-    columns = ["source", "state", "copies", "broken", "example", "raw", "row_hash", "file", "arrived", "ds"]
+    columns = ["source", "state", "copies", "broken", "raw", "row_hash", "file", "arrived", "ds"]
     parts = [rows.select(F.lit(entity).alias("entity"), *columns) for entity, rows in frames.items()]
     return reduce(DataFrame.unionByName, parts)
 
@@ -143,11 +143,9 @@ def counts(rows: DataFrame) -> list[Count]:
 
 
 def broken_rules(rows: DataFrame) -> list[dict[str, Any]]:
-    """Broken rules, most frequent first, each with how often and one example without personal columns."""
+    """Broken rules, most frequent first, each with how often: of no row is anything told but that."""
     each = rows.where(F.col("state") == QUARANTINED).withColumn("rule", F.explode("broken"))
-    example = F.min(F.struct(F.substring("example", 1, 300).alias("example"), "file")).alias("shown")
-    found = each.groupBy("source", "entity", "rule").agg(F.count("*").alias("rows"), example)
-    listed = found.select("source", "entity", "rule", "rows", "shown.*").collect()
+    listed = each.groupBy("source", "entity", "rule").agg(F.count("*").alias("rows")).collect()
     return sorted(
         (r.asDict() for r in listed), key=lambda r: (-r["rows"], r["source"], r["entity"], r["rule"])
     )

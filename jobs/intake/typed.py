@@ -61,14 +61,9 @@ def typed(entity: EntityName, rows: DataFrame) -> DataFrame:
 def judged(entity: EntityName, rows: DataFrame) -> DataFrame:
     """Typed rows with `broken`: the names of all critical rules that a row breaks, sorted.
 
-    `raw` is dropped from rows that break none; `example` shows the columns
-    of a refused row that are not personal, as they were mapped.
+    `raw` is dropped from rows that break none.
     """
-    pii = BY_NAME[TABLE_OF[entity]].pii
-    shown = [c for c in contract_columns(entity) if c not in pii]
-    rows = typed(
-        entity, rows.withColumn("mapped", F.struct(*shown) if shown else F.struct(F.lit(None).alias("_")))
-    )
+    rows = typed(entity, rows)
     critical = [r for r in row_rules(entity) if r.severity == "critical"]
     names = [F.when(F.expr(broken(r)), F.lit(r.name)) for r in critical]
     landed = F.when(F.col("broken").isNull(), F.array().cast("array<string>")).otherwise(
@@ -77,5 +72,5 @@ def judged(entity: EntityName, rows: DataFrame) -> DataFrame:
     every = F.concat(landed, F.col("unreadable"), F.array_compact(F.array(*names)))
     rows = rows.withColumn("broken", F.array_sort(F.array_distinct(every)))
     refused = F.size("broken") > 0
-    kept = {"raw": F.when(refused, F.col("raw")), "example": F.when(refused, F.to_json("mapped"))}
-    return rows.withColumn("refused", refused).withColumns(kept).drop("unreadable", "mapped")
+    kept = F.when(refused, F.col("raw"))
+    return rows.withColumn("refused", refused).withColumn("raw", kept).drop("unreadable")

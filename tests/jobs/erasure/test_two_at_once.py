@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from jobs.erasure import landing
+from jobs.erasure.person import Person
+from jobs.erasure.texts import redact
 from jobs.errors import GateFailed
 from jobs.forget_user import forget_user
 from jobs.lake.amend import Amender
@@ -210,6 +215,72 @@ def test_a_shopper_called_like_a_word_takes_no_word_along(shop: Shop, user_id: s
     night.pin()
     assert Reviews.as_of(night).of("p1", "en", "title").edit == "A t-shirt of cotton"
     assert maintain(shop.settings).dry_run is False
+
+
+def test_a_shopper_whose_id_is_a_number_takes_no_number_along(shop: Shop) -> None:
+    """Not from counts, fractions, times, paths and products; and what was JSON stays JSON."""
+    store, user_id = Store.of(shop.settings), "512475"
+    add(store, [replace(decision("Pan 512475", "Pan, model 512475"), product_id=user_id)])
+    (review,) = store.list("reviews")
+    before = store.read(review)
+    kept = {
+        "rows": 512475,
+        "share": 0.512475,
+        "started": "2026-01-03T04:05:04.512475+00:00",
+        "at": "on 2026-01-03 04:05:04.512475, 1,512475 and 512475.25",
+        "file": "warehouse/users/data/512475/part 1.parquet",
+    }
+    told = {"error": "no row of 512475: read user=512475, 512475.", "who": [user_id, "x"]}
+    store.write("runs/n3/notes/who.json", json.dumps(kept | told).encode())
+    html = "<path d='M512475 1'/><p class='n512475'>0.512475 of {}, {}.</p>"
+    store.write("runs/n3/page.html", html.replace("{}", user_id).encode())
+    store.write("runs/n3/notes/torn.json", b'{"who": 512475')
+
+    forget_user(shop.settings, user_id)
+
+    assert store.read(review) == before
+    gone = {
+        "error": "no row of (forgotten): read user=(forgotten), (forgotten).",
+        "who": ["(forgotten)", "x"],
+    }
+    assert json.loads(store.read("runs/n3/notes/who.json")) == kept | gone
+    assert store.read("runs/n3/page.html").decode() == html.replace("{}", "(forgotten)")
+    assert user_id.encode() not in store.read("runs/n3/notes/torn.json")
+
+
+@pytest.mark.parametrize("alias", ["cotton", "status", "ds", "span"])
+def test_what_a_shop_calls_a_shopper_takes_no_word_along_either(shop: Shop, alias: str) -> None:
+    """With pseudonyms the id is a long digest, and what the shop called them by is told as its own kind."""
+    store = Store.of(shop.settings)
+    add(store, [decision("A poor shirt", "A cotton shirt")])
+    (review,) = store.list("reviews")
+    before = store.read(review)
+    record = {"ds": "2026-01-03", "status": "ok", "error": f"no row of {alias} was read"}
+    store.write("runs/n3/run.json", json.dumps(record).encode())
+    store.write("runs/n3/page.html", f"<span class='status'>ds of {alias}</span>".encode())
+    person = Person("a1" * 32, (alias,))
+
+    redact(store, person, nullcontext)
+
+    assert store.read(review) == before
+    assert json.loads(store.read("runs/n3/run.json")) == record | {"error": "no row of (forgotten) was read"}
+    told = store.read("runs/n3/page.html").decode()
+    assert told == f"<span class='status'>{'(forgotten)' if alias == 'ds' else 'ds'} of (forgotten)</span>"
+
+
+def test_a_torn_row_is_theirs_though_another_value_has_moved_into_its_id(shop: Shop) -> None:
+    """A comma in a title moves the columns behind it: a price stands for the id, and the id elsewhere."""
+    store = Store.of(shop.settings)
+    (key, *_) = [k for k in store.list("landing/shop/events") if k.endswith(".parquet")]
+    landed = store.read_parquet(key)
+    row = landed.slice(0, 1).to_pylist()[0]
+    moved = {"user_id": "2.55", "platform": ZOE, "broken": "unreadable_row", "row_hash": "torn"}
+    row |= moved | {"raw": json.dumps({"_line": f"e1,A mug, blue,2.55,{ZOE},x"})}
+    store.write_parquet(key, pa.concat_tables([landed, pa.Table.from_pylist([row], schema=landed.schema)]))
+    forget_user(shop.settings, ZOE)
+    left = store.read_parquet(key).to_pylist() if store.exists(key) else []
+    assert "torn" not in {r["row_hash"] for r in left}
+    assert not [p for p in places(shop.lake, ZOE) if "landing" in p]
 
 
 def test_a_reviewer_who_is_forgotten_goes_from_the_reviews(shop: Shop) -> None:
