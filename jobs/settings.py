@@ -193,6 +193,9 @@ class Settings(BaseSettings):
                 "give a SQLAlchemy URL of PostgreSQL or SQLite: only there a night is one transaction "
                 "(Glue and REST: docs/deploy.md)"
             )
+        if value.startswith("postgresql") and value.partition("?")[0].count("@") > 1:
+            # Its driver would take the rest of the password for the server's name, and tell it.
+            raise ValueError("a sign in its user or password is not escaped: write '@' as %40, ':' as %3A")
         return value
 
     @field_validator("lake")

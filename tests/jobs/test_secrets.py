@@ -81,7 +81,8 @@ def test_commands_and_their_errors_keep_secrets(told: Told) -> None:
     broken = {
         catalog.rsplit("/", 1)[0] + "/no_such_database": (2, 'database "no_such_database" does not exist'),
         f"postgresql+psycopg2://u:{PASSWORD}@127.0.0.1:1/x": (20, "the catalog does not answer"),
-        f"postgresql+psycopg2://u:x@y:{PASSWORD}@127.0.0.1/x": (2, "not a URL that SQLAlchemy can read"),
+        f"postgresql+psycopg2://u:x@y:{PASSWORD}@127.0.0.1/x": (2, "write '@' as %40"),
+        f"postgresql+psycopg2://u:p@{PASSWORD}@127.0.0.1/x": (2, "write '@' as %40"),
         f"postgresql:/u:{PASSWORD}@127.0.0.1/x": (2, "not a URL that SQLAlchemy can read"),
         f"nosql://u:{PASSWORD}@127.0.0.1/x": (2, "give a SQLAlchemy URL of PostgreSQL or SQLite"),
     }
