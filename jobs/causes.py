@@ -27,7 +27,11 @@ _CATALOG_WRONG = re.compile(r"authentication failed|(database|role) \"[^\"]*\" d
 # Whatever language the server speaks.
 _NO_RIGHT_IN_POSTGRESQL = "42501"
 _SPARK_GONE = re.compile(r"FAILED_READ_FILE\.FILE_NOT_EXIST|PATH_NOT_FOUND|FileNotFoundException")
-_SPARK_STORE = re.compile(r"AWS\w*Exception|SdkClientException|software\.amazon\.awssdk")
+# Its sentence where the trace has one, which names buckets and keys, and quotes no row; else a frame of it.
+_SPARK_STORE = (
+    re.compile(r"(?:AWS\w*|SdkClient|S3)Exception\b[^\n]{0,300}"),
+    re.compile(r"software\.amazon\.awssdk"),
+)
 
 
 def understood(error: BaseException) -> NightshelfError | None:
@@ -97,7 +101,7 @@ def _of_spark(told: str) -> NightshelfError | None:
     gone = _SPARK_GONE.search(told)
     if gone:
         return Transient(f"a file was removed while Spark read it, as an erasure does ({gone[0]}): try again")
-    found = _SPARK_STORE.search(told)
+    found = next((f for pattern in _SPARK_STORE if (f := pattern.search(told))), None)
     return Transient(f"the store did not answer Spark: {found[0]}") if found else None
 
 

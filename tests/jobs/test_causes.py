@@ -45,12 +45,12 @@ def from_spark(name: str, told: str) -> Exception:
         (
             from_spark("Py4JJavaError", "org.apache.hadoop.fs.s3a.AWSServiceIOException: SlowDown"),
             Transient,
-            "the store did not answer Spark: AWSServiceIOException",
+            "the store did not answer Spark: AWSServiceIOException: SlowDown",
         ),
         (
             from_spark("Py4JJavaError", "software.amazon.awssdk.core.exception.SdkClientException: timeout"),
             Transient,
-            "did not answer Spark",
+            "the store did not answer Spark: SdkClientException: timeout",
         ),
         (
             from_spark("Py4JJavaError", "java.io.FileNotFoundException: File file:/x does not exist"),
