@@ -355,6 +355,26 @@ def test_a_note_of_another_shape_costs_only_its_section(night: Night) -> None:
     assert "12.5%" in text
 
 
+def test_the_page_is_made_again_where_an_erasure_came_in_between(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It took the shopper out of a note, and looked at the run's files, before the page was written."""
+    note_all(night, off_policy={"value": None, "why": "ada said so"})
+    pages = []
+
+    def render(story: dict[str, Any]) -> str:
+        night.note("off_policy", {"value": None, "why": "(forgotten) said so"})
+        pages.append(story)
+        return _render(story)
+
+    _render = report.render
+    monkeypatch.setattr(report, "render", render)
+    text = page_of(night)
+    assert "(forgotten) said so" in text
+    assert "ada said so" not in text
+    assert len(pages) == 2
+
+
 def test_baselines_may_stand_behind_their_names() -> None:
     note = {"metrics": {"bleu": 40.0}, "baseline": {"template.bleu": 20.0, "nearest neighbour.bleu": 30.0}}
     (_, writer) = report_parts.models(None, note)
