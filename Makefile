@@ -48,5 +48,6 @@ lock: setup ## Lock the environment again, after a change of pyproject.toml
 	  --python-version 3.11 --no-emit-index-url --no-emit-find-links -q -o requirements.lock
 	@docker/lock.sh
 
-clean: ## Remove what runs made here: the sample shop, its lake, Airflow's files
-	@rm -rf var
+# Without the record in var/services nothing could stop the processes of 'make services'.
+clean: ## Remove what runs made here: the sample shop, its lake, Airflow's files; var/services stays
+	@! test -d var || find var/ -mindepth 1 -maxdepth 1 ! -name services -exec rm -rf {} +

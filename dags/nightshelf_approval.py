@@ -12,6 +12,7 @@ from nightshelf_step import choice, number
 # off: nobody is asked, every night that passes its audit is published. ask: a person decides about an unusual
 # night. keep: an unusual night is not published, and nobody is asked.
 MODES = ("off", "ask", "keep")
+_USUAL_MINUTES = 480
 
 
 def mode() -> str:
@@ -25,8 +26,11 @@ def bound() -> float:
 
 
 def wait() -> timedelta:
-    """How long a person has to answer."""
-    return timedelta(minutes=number("NIGHTSHELF_APPROVE_MINUTES", 480))
+    """How long a person has to answer; where nobody is asked, the setting may say anything."""
+    if mode() != "ask":
+        return timedelta(minutes=_USUAL_MINUTES)
+    nobody = "; where nobody is to be asked, set NIGHTSHELF_APPROVE=keep"
+    return timedelta(minutes=number("NIGHTSHELF_APPROVE_MINUTES", _USUAL_MINUTES, zero=False, hint=nobody))
 
 
 def unusual(answer: dict[str, Any] | None, most: float) -> list[str]:

@@ -11,13 +11,13 @@ import os
 from typing import Any
 
 from airflow.sdk import BaseOperator
-from nightshelf_step import StepOperator, choice
+from nightshelf_step import StepOperator, choice, setting
 
 WAYS = ("process", "spark-submit", "kubernetes")
 
 # Steps whose rows Spark makes. Lists and copy are among them only where the settings say so.
 SPARK = frozenset({"ingest", "clean", "check_inputs", "features", "ab_report", "audit"})
-SPARK_WHERE = {"recommend": "NIGHTSHELF_SCORING", "describe": "NIGHTSHELF_WRITING"}
+SPARK_WHERE = {"recommend": "scoring", "describe": "writing"}
 
 
 def run_with() -> str:
@@ -26,15 +26,15 @@ def run_with() -> str:
 
 
 def uses_spark(name: str) -> bool:
-    return name in SPARK or os.environ.get(SPARK_WHERE.get(name, "")) == "spark"
+    return name in SPARK or (name in SPARK_WHERE and setting(SPARK_WHERE[name]) == "spark")
 
 
 def step(name: str, *, gpu: bool = False, **kwargs: Any) -> BaseOperator:
-    """The task of one step. With `gpu` it waits for a slot of the pool that has as many as there are GPUs."""
+    """The task of one step. With `gpu` it waits for a slot of the pool of GPUs."""
     way = run_with()
     given: dict[str, Any] = {"task_id": name, "step": name, **kwargs}
     if gpu:
-        given["pool"] = os.environ.get("NIGHTSHELF_GPU_POOL", "gpu")
+        given["pool"] = os.environ.get("NIGHTSHELF_GPU_POOL") or "gpu"
     if way == "kubernetes":
         return _operator("nightshelf_kubernetes", "PodStepOperator", way)(gpu=gpu, **given)
     if gpu:

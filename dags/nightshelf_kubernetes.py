@@ -106,7 +106,11 @@ class PodStepOperator(StepCommand, KubernetesPodOperator):
             if not code:
                 raise
             raise failure(self.step, code, said_in(self._printed.lines)) from error
-        return answer_in(self._printed.lines)
+        answer = answer_in(self._printed.lines)
+        if answer is not None:
+            # Airflow pushes what is returned only with `do_xcom_push`, which here means the sidecar.
+            context["ti"].xcom_push(key="return_value", value=answer)
+        return answer
 
 
 def exit_code(pod: k8s.V1Pod | None, container: str) -> int | None:

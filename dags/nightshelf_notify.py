@@ -48,7 +48,7 @@ def say_failed(context: Any) -> None:
 async def say_late(**kwargs: Any) -> None:
     """Deadline callback: the night is not published in time.
 
-    Of a backfill nothing is told: all its nights are queued at once, and wait for one another.
+    Of a backfill nothing is told: all its nights are queued at once, and wait for their turn.
     """
     context = kwargs.get("context") or {}
     if _of(context.get("dag_run"), "run_type") == "backfill":

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import sys
-import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from airflow.providers.apache.spark.hooks.spark_submit import SparkSubmitHook
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowNotFoundException
-from nightshelf_step import HOME, KEPT_LINES, StepCommand, answer_in, failure, said_in
+from nightshelf_step import HOME, KEPT_LINES, StepCommand, answer_in, failure, said_in, setting
 
 CONNECTION = os.environ.get("NIGHTSHELF_SPARK_CONNECTION") or "spark_default"
 # As in `jobs/spark.py`: what Spark needs to read and write S3.
@@ -95,7 +94,7 @@ class SparkStepOperator(StepCommand, SparkSubmitOperator):
             name=f"nightshelf {self.step}",
             spark_binary=_spark_submit(),
             application_args=self.application_args,
-            driver_memory=str(_setting("spark_memory") or "2g"),
+            driver_memory=str(setting("spark_memory") or "2g"),
             packages=HADOOP_AWS if _on_s3() and not _s3_is_part_of_spark() else None,
             conf={"spark.driver.extraJavaOptions": _java_options()},
         )
@@ -140,19 +139,8 @@ def _java_options() -> str:
     return f"-Duser.timezone=UTC -Dlog4j2.configurationFile={logging}"
 
 
-def _setting(name: str) -> Any:
-    """As `jobs/settings.py` finds it, which a scheduler need not have: the environment, then the file."""
-    if given := os.environ.get(f"NIGHTSHELF_{name.upper()}"):
-        return given
-    file = HOME / (os.environ.get("NIGHTSHELF_CONFIG") or "nightshelf.toml")
-    try:
-        return tomllib.loads(file.read_text()).get(name)
-    except (OSError, ValueError):
-        return None  # the step itself says what is wrong with the file
-
-
 def _on_s3() -> bool:
-    return any("s3://" in str(_setting(name)) for name in ("lake", "sources"))
+    return any("s3://" in str(setting(name)) for name in ("lake", "sources"))
 
 
 def _s3_is_part_of_spark() -> bool:

@@ -52,17 +52,38 @@ def choice(name: str, words: Sequence[str]) -> str:
     return found
 
 
-def number(name: str, usual: float, most: float = math.inf) -> float:
-    """The environment's number for `name`, from 0 to `most`; raises `ValueError` for anything else."""
+def number(name: str, usual: float, most: float = math.inf, zero: bool = True, hint: str = "") -> float:
+    """The environment's number for `name`, from 0 to `most`; raises `ValueError` for anything else.
+
+    `zero`: whether 0 is a number to give. `hint` ends the message.
+    """
     given = os.environ.get(name) or str(usual)
     try:
         found = float(given)
     except ValueError:
         found = -1
-    if not 0 <= found <= most or math.isinf(found):
+    if not 0 <= found <= most or math.isinf(found) or not (found or zero):
         bounds = f"a number from 0 to {most:g}" if most < math.inf else "a number, not below 0"
-        raise ValueError(f"{name} '{given}': give {bounds}, such as {usual:g}")
+        bounds = bounds if zero else "a number above 0"
+        raise ValueError(f"{name} '{given}': give {bounds}, such as {usual:g}{hint}")
     return found
+
+
+def setting(name: str) -> Any:
+    """A step's setting, from the environment, else the file.
+
+    As `jobs/settings.py` finds it, which a scheduler need not have.
+    """
+    if given := os.environ.get(f"NIGHTSHELF_{name.upper()}"):
+        return given
+    try:
+        return tomllib.loads(_settings_file().read_text()).get(name)
+    except (OSError, ValueError):
+        return None  # the step itself says what is wrong with the file
+
+
+def _settings_file() -> Path:
+    return HOME / Path(os.environ.get("NIGHTSHELF_CONFIG") or "nightshelf.toml").expanduser()
 
 
 def failure(step: str, code: int, said: str) -> AirflowException:
@@ -222,7 +243,7 @@ def _lake_is_given() -> bool:
     given = os.environ.get("NIGHTSHELF_LAKE")
     if given is not None:
         return bool(given)
-    path = HOME / Path(os.environ.get("NIGHTSHELF_CONFIG") or "nightshelf.toml").expanduser()
+    path = _settings_file()
     try:
         return path.is_file() and bool(tomllib.loads(path.read_text()).get("lake"))
     except (OSError, ValueError):

@@ -21,6 +21,7 @@ secret() {
     mv "$secrets/.$1.part" "$secrets/$1"
   fi
 }
+same() { [ -s "$secrets/$1" ] && cat "$secrets/$1"; }
 database() { echo "postgresql+psycopg2://$1:$(<"$secrets/$1_password")@postgres/$1"; }
 
 secret admin_password "$(hex 12)"
@@ -33,6 +34,9 @@ secret jwt_secret "$(hex 64)"
 secret fernet_key "$(head -c 32 /dev/urandom | base64 | tr '+/' '-_')"
 secret s3_access_key "$(hex 10)"
 secret s3_secret_key "$(hex 20)"
+# Of the store in the stack. Jobs reach it with the two above, until those are another store's or emptied.
+secret s3_root_access_key "$(same s3_access_key || hex 10)"
+secret s3_root_secret_key "$(same s3_secret_key || hex 20)"
 secret spark_secret "$(hex 32)"
 # Empty until somebody writes them: a key of shoppers' pseudonyms, and how people are told (docs/deploy.md).
 secret pseudonym_key "" 644
@@ -49,6 +53,7 @@ NIGHTSHELF_ENV_FILE=$folder/.env
 # NIGHTSHELF_SOURCES=[{"mapping": "sample-shop", "files": ["s3://nightshelf/raw/"]}]
 # NIGHTSHELF_CRON=0 2 * * *
 # NIGHTSHELF_SPARK_MEMORY=2g
+# GPU_SLOTS=1
 # SPARK_WORKER_CORES=1
 # SPARK_WORKER_MEMORY=2g
 # SPARK_EXECUTOR_MEMORY=1g

@@ -79,22 +79,28 @@ def one_run_environment() -> dict[str, str]:
 
 
 def prepare_airflow(environment: dict[str, str], log: Path, database: str = "") -> None:
-    """Make Airflow's database and the GPU pool: once for each version of Airflow and each database.
+    """Make Airflow's database and the GPU pool: once for each version of Airflow, each database and pool.
 
     database: tells apart databases that had the same address one after the other.
     """
     ready = Path(environment["AIRFLOW_HOME"], ".nightshelf-ready")
     if ready.exists() and ready.read_text() == _prepared(environment, database):
         return
-    pool = ["pools", "set", "gpu", _GPU_SLOTS, "Steps that use a GPU"]
+    name = _pool(environment)
+    pool = ["pools", "set", name, _GPU_SLOTS, "Steps that use a GPU"]
     # A pool that is there may have been given other slots by a person.
-    for command, unless in ((["db", "migrate"], None), (pool, ["pools", "get", "gpu"])):
+    for command, unless in ((["db", "migrate"], None), (pool, ["pools", "get", name])):
         if unless and _airflow(unless, environment, log) == 0:
             continue
         if _airflow(command, environment, log):
             raise BadInput(f"'airflow {' '.join(command)}' failed; {log} says why")
     # Asked again: Airflow has written its configuration meanwhile.
     ready.write_text(_prepared(environment, database))
+
+
+def _pool(environment: dict[str, str]) -> str:
+    """The pool that steps which use a GPU wait for, as `dags/nightshelf_factory.py` names it."""
+    return environment.get("NIGHTSHELF_GPU_POOL") or "gpu"
 
 
 def _airflow(command: list[str], environment: dict[str, str], log: Path) -> int:
@@ -106,12 +112,12 @@ def _airflow(command: list[str], environment: dict[str, str], log: Path) -> int:
 
 
 def _prepared(environment: dict[str, str], database: str) -> str:
-    """What was prepared: Airflow's version and, hashed, which database; its address may hold a password."""
+    """What was prepared: Airflow's version, pool and, hashed, database, whose address may hold a password."""
     address = _address(environment)
     kind, _, file = address.partition(":///")
     gone = kind.startswith("sqlite") and not Path(file).exists()
     known = hashlib.sha256(json.dumps([address, database, gone]).encode()).hexdigest()
-    return json.dumps({"airflow": version("apache-airflow"), "database": known})
+    return json.dumps({"airflow": version("apache-airflow"), "database": known, "pool": _pool(environment)})
 
 
 def _address(environment: dict[str, str]) -> str:

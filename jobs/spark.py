@@ -32,6 +32,8 @@ _LOGGING = Path(__file__).with_name("log4j2.properties")
 # it gives back. With the other compiler alone Java reserves 48 MB for compiled code, and a long session dies
 # when they are full ("Out of space in CodeCache for adapters"); 240 MB is what it reserves otherwise.
 QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
+# Masters whose executors are on this machine.
+_LOOPBACK = re.compile(r"local.*|spark://(localhost|127(\.\d+){3}|\[::1\])(:\d+)?")
 
 
 def java_version(home: str) -> int | None:
@@ -96,7 +98,9 @@ def spark(settings: Settings) -> SparkSession:
         return running
     os.environ["JAVA_HOME"] = find_java(settings)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    if _LOOPBACK.fullmatch(settings.spark_master):
+        # Nowhere else: executors of other machines would look for the driver on their own loopback.
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ["TZ"] = "UTC"
     local = not settings.on_s3
     warehouse = Path(tempfile.gettempdir()) / f"nightshelf-spark-{os.getuid()}"

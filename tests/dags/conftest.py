@@ -57,6 +57,8 @@ class Instance:
     """As much of a task instance as our operators use; XComs are kept in a dictionary."""
 
     map_index = -1
+    is_mapped = False
+    task: Any = None
 
     def __init__(self, task_id: str = "t", **xcoms: Any) -> None:
         self.dag_id, self.task_id, self.run_id, self.try_number = "nightly", task_id, "manual", 1

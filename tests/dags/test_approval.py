@@ -66,7 +66,14 @@ def test_nothing_is_published_before_the_audit_nor_before_the_answer(
         ("APPROVE", "maybe", "NIGHTSHELF_APPROVE 'maybe': use off, ask or keep"),
         ("APPROVE_CHANGE", "much", "NIGHTSHELF_APPROVE_CHANGE 'much': give a number from 0 to 1"),
         ("APPROVE_CHANGE", "80", "NIGHTSHELF_APPROVE_CHANGE '80': give a number from 0 to 1"),
-        ("APPROVE_MINUTES", "8h", "NIGHTSHELF_APPROVE_MINUTES '8h': give a number, not below 0, such as 480"),
+        (
+            "APPROVE_MINUTES",
+            "8h",
+            "NIGHTSHELF_APPROVE_MINUTES '8h': give a number above 0, such as 480;",
+        ),
+        # Airflow would take no time at all for none given, and wait as long as the task may run.
+        ("APPROVE_MINUTES", "0", "'0': give a number above 0, such as 480; .* set NIGHTSHELF_APPROVE=keep"),
+        ("APPROVE_MINUTES", "-5", "'-5': give a number above 0, such as 480; .* set NIGHTSHELF_APPROVE=keep"),
         ("DEADLINE_MINUTES", "inf", "NIGHTSHELF_DEADLINE_MINUTES 'inf': give a number, not below 0, such as"),
         ("RETRY_SECONDS", "-1", "NIGHTSHELF_RETRY_SECONDS '-1': give a number, not below 0, such as 120"),
         ("RUN_WITH", "docker", "NIGHTSHELF_RUN_WITH 'docker': use process, spark-submit or kubernetes"),
@@ -79,6 +86,18 @@ def test_a_wrong_setting_is_named(
     monkeypatch.setenv(f"NIGHTSHELF_{name}", value)
     with pytest.raises(ValueError, match=says):
         load("nightly")
+
+
+def test_where_nobody_is_asked_no_time_to_answer_is_wanted(
+    load: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else who follows the message about a time of 0 is refused once more."""
+    monkeypatch.setenv("NIGHTSHELF_APPROVE", "keep")
+    monkeypatch.setenv("NIGHTSHELF_APPROVE_MINUTES", "0")
+    approve = load("nightly").dag.get_task("approve")
+    assert approve.ask is False
+    # Airflow takes it away where there is no time to answer.
+    assert approve.execution_timeout
 
 
 @pytest.mark.parametrize(

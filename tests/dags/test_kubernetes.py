@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.dags.conftest import context
+from tests.dags.conftest import Instance, context
 from tests.dags.toy_kubernetes import Pods, kubernetes
 
 RENDERED = Path(__file__).with_name("nightly_pods.json")
@@ -96,9 +97,13 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pods]:
         yield pods
 
 
-def run(cluster: Pods, code: str, step: str = "clean") -> Any:
-    """A task of the factory, executed; `code` is what the image's program does."""
+def run(cluster: Pods, code: str, step: str = "clean", ti: Instance | None = None) -> dict[str, Any] | None:
+    """A task of the factory, executed; `code` is what the image's program does.
+
+    Returns what a task after it would pull: Airflow's own code pushes what it pushes of an operator's answer.
+    """
     from airflow.sdk import DAG
+    from airflow.sdk.execution_time.task_runner import _push_xcom_if_needed
     from nightshelf_factory import step as make
 
     program = cluster.programs / "nightshelf"
@@ -107,7 +112,11 @@ def run(cluster: Pods, code: str, step: str = "clean") -> Any:
     with DAG("d"):
         task = make(step, config_file=str(cluster.programs.parent / "config"), in_cluster=False)
     task.startup_check_interval_seconds = 1
-    return task.execute(context())
+    ti = ti or Instance(step)
+    ti.task = task
+    _push_xcom_if_needed(task.execute(context() | {"ti": ti}), ti, logging.getLogger(__name__))
+    pulled: dict[str, Any] | None = ti.xcom_pull(task_ids=step)
+    return pulled
 
 
 def test_the_last_line_of_the_pod_is_the_xcom(cluster: Pods) -> None:
@@ -117,6 +126,24 @@ def test_the_last_line_of_the_pod_is_the_xcom(cluster: Pods) -> None:
     assert pod["metadata"]["labels"][LABEL] == "clean"
     assert pod["spec"]["containers"][0]["args"][:3] == ["clean", "--ds", "2026-01-31"]
     assert cluster.specs == {}, "a pod that ended is removed"
+
+
+def test_the_approval_reads_the_numbers_of_an_audit_in_a_pod(cluster: Pods) -> None:
+    """Else every night looks unusual, and where nobody is asked none is ever published."""
+    from airflow.sdk import DAG
+    from nightshelf_approval import PublishApproval
+
+    ti = Instance("audit")
+    run(cluster, 'print(\'{"warnings": 0, "list_change": 0.4}\')', "audit", ti)
+    with DAG("d"):
+        approve = PublishApproval(task_id="approve", audit="audit", most=0.8, ask=False)
+    assert approve.execute(context() | {"ti": ti}) == {"asked": False}
+
+
+def test_a_lost_log_leaves_no_xcom(cluster: Pods) -> None:
+    ti = Instance("audit")
+    assert run(cluster, "print('noise')", "audit", ti) is None
+    assert "return_value" not in ti.xcoms
 
 
 @pytest.mark.parametrize(("exit_code", "again"), [(2, False), (10, False), (1, True), (20, True)])

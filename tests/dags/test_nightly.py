@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -71,6 +73,14 @@ def test_settings_of_the_dag(dag: Any) -> None:
     assert dag.on_failure_callback
 
 
+@pytest.mark.parametrize(("given", "pool"), [("cards", "cards"), ("", "gpu")])
+def test_the_pool_of_gpus_can_have_another_name(
+    load: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, given: str, pool: str
+) -> None:
+    monkeypatch.setenv("NIGHTSHELF_GPU_POOL", given)
+    assert {t.pool for t in load("nightly").dag.tasks} == {pool, "default_pool"}
+
+
 def test_commands_are_as_reviewed(dag: Any, modules: SimpleNamespace) -> None:
     """Each task's command line, held against a stored copy, so that a change shows in review."""
     start = len(modules.step.COMMAND)
@@ -106,6 +116,20 @@ def test_a_run_at_two_in_the_morning_covers_the_day_that_ended(dag: Any) -> None
     assert info is not None
     assert info.run_after == at(2026, 1, 3, 2)
     assert info.logical_date == at(2026, 1, 2, 2)
+
+
+def test_the_backfill_of_the_run_book_has_each_night_it_names_one_after_the_other(dag: Any) -> None:
+    from airflow.cli.cli_parser import get_parser
+    from airflow.models.backfill import _get_info_list
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    page = (ROOT / "docs" / "run-book.md").read_text()
+    (command,) = re.findall(r"^airflow (backfill create .*)$", page, re.MULTILINE)
+    asked = get_parser().parse_args(command.split())
+    known = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
+    nights = _get_info_list(from_date=asked.from_date, to_date=asked.to_date, reverse=False, dag=known)
+    assert [night.logical_date.day for night in nights] == [1, 2, 3, 4, 5, 6, 7]
+    assert asked.max_active_runs == 1
 
 
 def _operator(modules: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, code: str) -> Any:

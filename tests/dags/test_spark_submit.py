@@ -71,6 +71,22 @@ def test_the_steps_that_are_submitted_are_those_that_use_spark(monkeypatch: pyte
     assert set(SPARK_WHERE) == {"recommend", "describe"}
 
 
+def test_where_lists_and_copy_are_made_a_file_of_settings_says_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The environment is stronger, as it is for the step itself."""
+    from nightshelf_factory import SPARK, uses_spark
+
+    file = tmp_path / "nightshelf.toml"
+    file.write_text('scoring = "spark"\nwriting = "spark"\n')
+    monkeypatch.setenv("NIGHTSHELF_CONFIG", str(file))
+    assert {s.name for s in STEPS if uses_spark(s.name)} == SPARK | {"recommend", "describe"}
+    monkeypatch.setenv("NIGHTSHELF_SCORING", "process")
+    assert {s.name for s in STEPS if uses_spark(s.name)} == SPARK | {"describe"}
+    file.write_text("scoring = ")
+    assert {s.name for s in STEPS if uses_spark(s.name)} == SPARK
+
+
 def test_the_night_as_submitted(load: Callable[[str], Any]) -> None:
     from airflow.serialization.serialized_objects import DagSerialization
     from nightshelf_factory import SPARK

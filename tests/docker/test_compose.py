@@ -26,6 +26,8 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 USER = "10001:10001"
 # Empty files until somebody writes them.
 OPTIONAL = {"pseudonym_key", "notify_webhook", "smtp_connection"}
+# Of the store in the stack.
+ROOT_KEYS = ["s3_root_access_key", "s3_root_secret_key"]
 # AIRFLOW__CORE__SENSITIVE_VAR_CONN_NAMES tells which keys are masked, and holds none.
 # The cluster's connection is an address: who may join it is in spark-defaults.conf.
 TELLING = re.compile(r"PASSWORD|SECRET|KEY|TOKEN|CONN(?!_NAMES|_SPARK_DEFAULT)|CATALOG|WEBHOOK")
@@ -282,8 +284,68 @@ def test_prepare_makes_every_secret_and_only_those(tmp_path: Path) -> None:
         assert filled(where["file"]) == f"./secrets/{name}"
     random = {name: value for name, value in made.items() if name not in OPTIONAL}
     assert all(len(value) >= 20 for value in random.values())
-    assert len(set(random.values())) == len(random)
+    assert len(set(random.values())) == len(random) - len(ROOT_KEYS)
     assert {made[name] for name in OPTIONAL} == {""}
+
+
+def test_the_store_in_the_stack_has_keys_of_its_own(tmp_path: Path) -> None:
+    """Jobs begin with the same. With another store's, or a role and none, this one starts all the same: the
+    first start waits for it.
+    """
+    assert set(SERVICES["s3"]["secrets"]) == set(ROOT_KEYS)
+    assert not [
+        name for name in SERVICES if name != "s3" and set(SERVICES[name].get("secrets", [])) & {*ROOT_KEYS}
+    ]
+    made = prepared(tmp_path)
+    assert [made[name] for name in ROOT_KEYS] == [made["s3_access_key"], made["s3_secret_key"]]
+    for name in ("s3_access_key", "s3_secret_key"):
+        (tmp_path / "secrets" / name).unlink()
+        (tmp_path / "secrets" / name).touch()
+    emptied = prepared(tmp_path)
+    assert [emptied[name] for name in ROOT_KEYS] == [made[name] for name in ROOT_KEYS]
+    # What was prepared before these files were, and lives on a role already.
+    for name in ROOT_KEYS:
+        (tmp_path / "secrets" / name).unlink()
+    assert all(len(prepared(tmp_path)[name]) >= 20 for name in ROOT_KEYS)
+
+
+def test_dags_are_parsed_with_what_steps_run_with() -> None:
+    """Else the DAG's page shows other operators than the scheduler runs."""
+    gpu = yaml.safe_load((DOCKER / "compose.gpu.yaml").read_text())["services"]
+    for name in ("NIGHTSHELF_RUN_WITH", "NIGHTSHELF_SCORING", "NIGHTSHELF_WRITING"):
+        parsed, run = (SERVICES[f"airflow-{part}"]["environment"] for part in ("dag-processor", "scheduler"))
+        assert parsed[name] == run[name]
+        parsed, run = (gpu[f"airflow-{part}"]["environment"] for part in ("dag-processor", "scheduler"))
+        assert parsed.get(name) == run.get(name)
+
+
+def test_a_step_beside_another_finds_memory_on_the_gpu() -> None:
+    """TensorFlow takes all of it by default; and steps take the first GPU, whatever there are."""
+    assert "ENV TF_FORCE_GPU_ALLOW_GROWTH=true" in stages()["base-gpu"].splitlines()
+    gpu = yaml.safe_load((DOCKER / "compose.gpu.yaml").read_text())["services"]["airflow-scheduler"]
+    (device,) = gpu["deploy"]["resources"]["reservations"]["devices"]
+    assert device["count"] == 1
+
+
+def test_a_build_makes_every_image() -> None:
+    """Without its profile the command line's image stays what it was, whatever the code is."""
+    assert {name for name, service in SERVICES.items() if service.get("profiles")} == {"nightshelf"}
+    texts = [(DOCKER / name).read_text() for name in ("README.md", "try.sh", "compose.gpu.yaml")]
+    builds = [
+        found for text in texts for found in re.findall(r"\b(?:compose|stack)( [^`\n]*)? build\b", text)
+    ]
+    assert len(builds) >= 4
+    assert all(found.endswith("--profile tools") for found in builds), builds
+
+
+def test_airflow_s_command_line_has_the_secrets_it_needs() -> None:
+    """The page runs it as another command of the scheduler, whose entrypoint reads them from their files."""
+    page = (DOCKER / "README.md").read_text()
+    (service,) = set(re.findall(r"^compose run [^\n]*?(airflow-\S+) airflow ", page, re.MULTILINE))
+    assert "entrypoint" not in SERVICES[service]
+    assert {"airflow_database", "fernet_key", "jwt_secret"} <= set(SERVICES[service]["secrets"])
+    assert 'ENTRYPOINT ["entrypoint.sh"]' in stages()["debian"]
+    assert not [name for name in ("base", "airflow") if "ENTRYPOINT" in stages()[name]]
 
 
 def test_a_secret_that_somebody_wrote_stays(tmp_path: Path) -> None:

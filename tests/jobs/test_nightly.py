@@ -166,6 +166,15 @@ def test_a_new_airflow_migrates_and_leaves_the_pool_alone(airflow: Airflow) -> N
     assert airflow.prepare() == []
 
 
+def test_the_pool_is_the_one_that_the_dag_waits_for(airflow: Airflow) -> None:
+    """Another name, later: that pool is not there yet, and its tasks would wait for ever."""
+    airflow.prepare()
+    airflow.environment["NIGHTSHELF_GPU_POOL"] = "cards"
+    airflow.failing = {"pools get cards"}
+    assert airflow.prepare() == ["db migrate", "pools get cards", "pools set cards"]
+    assert airflow.prepare() == []
+
+
 def test_a_marker_of_before_these_versions_counts_for_none(airflow: Airflow) -> None:
     (airflow.home / ".nightshelf-ready").touch()
     assert airflow.prepare() == MADE
