@@ -29,6 +29,7 @@ from jobs import spark
 from jobs.ab_stats import SRM_ALPHA, Lift, Sums, lift, sample_ratio
 from jobs.arms import CONTROL
 from jobs.cli import main
+from jobs.evaluation_note import parts_told
 from jobs.event_sums import amount, is_kind
 from jobs.lake.registry import BY_NAME
 
@@ -145,10 +146,12 @@ def compared(
 ) -> list[dict[str, Any]]:
     """Rows of `experiments` without name and date; `found` as `sums` gives it."""
     arms = {arm: row for arm, row in found.items() if arm}
-    srm = sample_ratio({arm: row["users"] for arm, row in arms.items()}, shares)
+    sizes = {arm: row["users"] for arm, row in arms.items()}
+    shown = parts_told(sizes, least)
+    srm = sample_ratio(sizes, shares)
     # From the exact chance and the other arms a small one's size could be worked out.
-    told = None if any(row["users"] < least for row in arms.values()) else srm
-    control = arms.get(CONTROL)
+    told = srm if shown == set(arms) else None
+    control = arms[CONTROL] if CONTROL in shown else None
     recorded = any(row["recorded"] for row in arms.values())
     rows = []
     for arm, row in arms.items():
@@ -161,21 +164,19 @@ def compared(
                 {
                     **given,
                     **days,
-                    **_numbers(arm, row, control, metric, least),
-                    **_warning(row, srm, told, least),
+                    **(_numbers(arm, row, control, metric) if arm in shown else {}),
+                    **_warning(srm, told, _withheld(row["users"], least) if arm not in shown else ""),
                 }
             )
     return rows
 
 
 def _numbers(
-    arm: str, row: Mapping[str, Any], control: Mapping[str, Any] | None, metric: str, least: int
+    arm: str, row: Mapping[str, Any], control: Mapping[str, Any] | None, metric: str
 ) -> dict[str, Any]:
-    if row["users"] < least:
-        return {}
     mine = _of(row, metric)
     against = Lift(None, None, None, None)
-    if arm != CONTROL and control is not None and control["users"] >= least:
+    if arm != CONTROL and control is not None:
         against = lift(mine, _of(control, metric))
     return {
         "users": mine.users,
@@ -191,13 +192,19 @@ def _of(row: Mapping[str, Any], metric: str) -> Sums:
     return Sums(row["users"], row[f"{metric}_total"], row[f"{metric}_squares"])
 
 
-def _warning(row: Mapping[str, Any], srm: float | None, told: float | None, least: int) -> dict[str, Any]:
+def _withheld(users: int, least: int) -> str:
+    if users < least:
+        return f"fewer than {least} shoppers: not reported"
+    return "not reported: the size of a smaller arm would follow from it"
+
+
+def _warning(srm: float | None, told: float | None, withheld: str) -> dict[str, Any]:
     said = []
     if srm is not None and srm < SRM_ALPHA:
         chance = "" if told is None else f", p = {told:.2g}"
         said.append(f"the arms' sizes do not fit their shares (chi-square{chance}): do not trust the lifts")
-    if row["users"] < least:
-        said.append(f"fewer than {least} shoppers: not reported")
+    if withheld:
+        said.append(withheld)
     return {"status": "warning" if said else "ok", "detail": "; ".join(said) or None}
 
 

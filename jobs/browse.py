@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from difflib import get_close_matches
@@ -29,6 +30,8 @@ _READABLE = {
     "similar_items": ["rank", "similar_id", "title", "score", "source"],
     "product_descriptions": ["language", "channel", "tier", "text", "checks"],
 }
+# Unicode's category Cc without the line break.
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
 def _catalog(settings: Settings) -> LakeCatalog:
@@ -38,6 +41,17 @@ def _catalog(settings: Settings) -> LakeCatalog:
 def _console() -> Console:
     """What is printed comes out of the lake: a title may hold `[red]` or `:tea:`, and is no markup."""
     return Console(markup=False, emoji=False)
+
+
+def printable(text: str) -> str:
+    """The text with a mark for each control character: a terminal would obey an escape sequence."""
+    return _CONTROL.sub("\ufffd", text)
+
+
+def dumped(value: Any) -> str:
+    """JSON that a terminal may print: all control characters are escaped, where JSON itself leaves some."""
+    text = json.dumps(value, ensure_ascii=False, default=_text)
+    return _CONTROL.sub(lambda c: f"\\u{ord(c[0]):04x}", text)
 
 
 def _spec(name: str) -> Table:
@@ -147,7 +161,7 @@ def show_rows(
         rank = {channel: i for i, channel in enumerate(settings.channels)}
         found.sort(key=lambda r: (r["product_id"], r["language"], rank.get(r["channel"], len(rank))))
     if as_json:
-        print(json.dumps(found, ensure_ascii=False, default=_text))
+        print(dumped(found))
     else:
         _print_rows(catalog, name, found, chosen)
 
@@ -167,14 +181,15 @@ def _print_rows(catalog: LakeCatalog, name: str, rows: list[dict[str, Any]], cho
         wanted.insert(0, "product_id")
     titles = _titles(catalog, rows, chosen.get("ds")) if "title" in wanted else {}
     console = _console()
-    heading = " ".join(f"{k}={v}" for k, v in chosen.items() if v)
+    heading = printable(" ".join(f"{k}={v}" for k, v in chosen.items() if v))
     table = RichTable(title=f"{name} {heading}", title_justify="left")
     for column in wanted:
         # Chinese has no spaces to break at: fold, or the end of the text is lost.
         table.add_column(column, overflow="fold")
     for row in rows:
         shown = row | {"title": titles.get(str(row.get("similar_id") or row.get("product_id")), "")}
-        table.add_row(*(_checks(shown[c]) if c == "checks" else _text(shown[c]) for c in wanted))
+        cells = (_checks(shown[c]) if c == "checks" else _text(shown[c]) for c in wanted)
+        table.add_row(*map(printable, cells))
     console.print(table)
 
 

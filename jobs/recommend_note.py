@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.evaluation_note import parts_told
 from jobs.night import Night
 from jobs.recommender_data import Shop
 from models.recommender.base import SOURCES
@@ -62,7 +63,7 @@ def note(night: Night, shop: Shop, lists: list[str], neighbours: list[str], vers
             "gini": gini(exposure[shop.items.in_stock]),
             "share_new": fresh,
             "new_days": NEW_DAYS,
-            "arms": {a: n for a, n in sorted(arms.items()) if n >= night.settings.min_group},
+            "arms": {a: arms[a] for a in sorted(parts_told(arms, night.settings.min_group))},
             "sources": {name: count / max(rows, 1) for name, count in sources.items()},
             "mean_probability": chance / max(rows, 1),
             "exposure_deciles": _deciles(exposure[shop.items.in_stock]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,23 @@ from jobs.errors import BadInput
 COLUMNS = ("ds", "product_id", "language", "channel", "risk", "reasons", "title", "facts", "tier", "text",
            "verdict", "new_text")  # fmt: skip
 NEEDED = ("ds", "product_id", "language", "channel", "text", "verdict", "new_text")
-# OWASP, "CSV Injection"; the wide forms are formulas to spreadsheets with an East Asian input method.
-_FORMULA = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
 _GUARD = "'"
 _DELIMITERS = ",;\t"
+
+
+def _places(guard: str) -> re.Pattern[str]:
+    """Where a spreadsheet would begin to calculate, with `guard` standing there.
+
+    OWASP, "CSV Injection"; the wide forms are formulas to spreadsheets with an East Asian input method.
+    A spreadsheet that parts cells at semicolons or tabs does not see where ours end: a cell may begin after
+    any of these, and after a line break, with quotes that it drops.
+    """
+    formula = rf"""(?=[ \u00a0\u3000"]*[=+\-@\uff1d\uff0b\uff0d\uff20{_GUARD}])"""
+    blank = r"""(?=[ \u00a0\u3000"]*[\t\r\n])"""
+    return re.compile(rf"\A{guard}{blank}|(?:\A|(?<=[;\t\r\n])){guard}{formula}")
+
+
+_BARE, _GUARDED = _places(""), _places(_GUARD)
 
 
 @dataclass(frozen=True)
@@ -28,17 +42,13 @@ class Line:
     cells: Mapping[str, str]
 
 
-def _risky(cell: str) -> bool:
-    return cell.lstrip(" \u00a0\u3000")[:1] in tuple(_FORMULA + _GUARD)
-
-
 def guard(cell: str) -> str:
-    """The cell, behind an apostrophe where a spreadsheet would calculate it; `unguard` takes it off."""
-    return _GUARD + cell if cell and _risky(cell) else cell
+    """The cell with an apostrophe wherever a spreadsheet would calculate; `unguard` takes them off."""
+    return _BARE.sub(_GUARD, cell)
 
 
 def unguard(cell: str) -> str:
-    return cell[1:] if cell.startswith(_GUARD) and _risky(cell[1:]) else cell
+    return _GUARDED.sub("", cell)
 
 
 def write(rows: Iterable[Mapping[str, str]], bom: bool = True) -> bytes:

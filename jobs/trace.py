@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 from jobs import writer_files as files
+from jobs.browse import dumped, printable
 from jobs.copy_rows import serving_text
 from jobs.copy_tasks import Desk, is_catalogues
 from jobs.errors import BadInput
@@ -53,10 +54,10 @@ def trace_copy(settings: Settings, product: str, ds: date | None, as_json: bool)
     """Print each row of a product's copy with what it was made from."""
     origins = trace(settings, product, ds)
     if as_json:
-        print(json.dumps([o.as_json() for o in origins], ensure_ascii=False))
+        print(dumped([o.as_json() for o in origins]))
         return
     for origin in origins:
-        print("\n".join(_told(origin)), end="\n\n")
+        print(printable("\n".join(_told(origin))), end="\n\n")
 
 
 def trace(settings: Settings, product: str, ds: date | None = None) -> list[Origin]:

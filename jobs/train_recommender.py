@@ -13,7 +13,7 @@ from typing import Any
 
 from jobs import recommender_files as files
 from jobs.cli import main
-from jobs.evaluation_note import evaluation, without_small
+from jobs.evaluation_note import ALL, evaluation, without_small
 from jobs.lake.forgotten import learnt_mark
 from jobs.model_cards import may_go_on, read_card, write_card
 from jobs.night import Night
@@ -59,8 +59,8 @@ def run(night: Night) -> dict[str, Any]:
         "verdict": row["verdict"],
         "why": row["why"],
         "in_service": in_service,
-        "ndcg@10": card["note"]["metrics"]["ndcg@10"],
-        "popularity": card["note"]["baseline"]["ndcg@10"],
+        "ndcg@10": card["note"]["metrics"].get("ndcg@10"),
+        "popularity": card["note"]["baseline"].get("ndcg@10"),
     }
 
 
@@ -93,22 +93,24 @@ def _train(
         incumbent=_to_be_judged(night, shop, incumbent, cut),
         warm=warm,
         policy=policy(night.settings),
+        least=night.settings.min_group,
     )
     trained, refused = _outcome(night, task)
     files.save(night.store, version, trained, shop.items, cut)
+    least = night.settings.min_group
     row = {
         "model": MODEL,
         "version": version,
         "kind": trained.model.kind,
         "verdict": trained.verdict.word,
         "why": _why(trained, incumbent),
-        "metrics": measures(trained.new),
-        "baseline": measures(trained.baseline),
-        "incumbent": measures(trained.incumbent),
+        "metrics": measures(trained.new, least),
+        "baseline": measures(trained.baseline, least),
+        "incumbent": measures(trained.incumbent, least),
         "location": files.location(version),
         "trained_on": _trained_on(night, shop, incumbent if trained.warm else None),
     }
-    note = _note(row, trained, refused, night.settings.min_group)
+    note = _note(row, trained, refused, least)
     card = {"row": row, "against": _name(incumbent), "note": note}
     write_card(night.store, files.location(version), card)
     return card
@@ -164,11 +166,12 @@ def _name(row: dict[str, Any] | None) -> str | None:
     return row["version"] if row else None
 
 
-def measures(of: Measures | None) -> dict[str, float]:
-    """Flat numbers, the same names for every model."""
-    if of is None:
+def measures(of: Measures | None, least: int) -> dict[str, float]:
+    """Flat numbers, the same names for every model; none of fewer than `least` shoppers."""
+    if of is None or of.users < least:
         return {}
-    at_ten = {f"{name}@10": round(float(getattr(of, name)), 6) for name in _MEASURED}
+    told = [name for name in _MEASURED if of.known[ALL][name] >= least]
+    at_ten = {f"{name}@10": round(float(getattr(of, name)), 6) for name in told}
     return at_ten | {name: round(float(getattr(of, name)), 6) for name in _SHOWN}
 
 
@@ -191,6 +194,8 @@ def _trained_on(night: Night, shop: Shop, start: dict[str, Any] | None) -> dict[
 
 def _note(row: dict[str, Any], trained: Trained, refused: Trained | None, least: int) -> dict[str, Any]:
     judged = refused or trained
+    few = judged.new.users < least
+    chances = trained.calibration
     return {
         **{
             name: row[name]
@@ -198,15 +203,15 @@ def _note(row: dict[str, Any], trained: Trained, refused: Trained | None, least:
         },
         "trained": True,
         "known_kinds": sorted(KINDS),
-        "refused": {"metrics": measures(refused.new), "why": refused.verdict.why} if refused else None,
-        "interval": list(judged.new.ndcg_interval),
+        "refused": {"metrics": measures(refused.new, least), "why": refused.verdict.why} if refused else None,
+        "interval": None if few else list(judged.new.ndcg_interval),
         "segments": without_small(judged.new.segments, judged.new.sizes, least),
         "baseline_segments": without_small(judged.baseline.segments, judged.baseline.sizes, least),
         "evaluation": evaluation(judged, least),
         "judged": judged.model.kind,
         "recipe": judged.model.recipe,
-        "selection": judged.tried,
-        "calibration": {"error": trained.calibration.error, "curve": trained.calibration.curve},
+        "selection": [] if few else judged.tried,
+        "calibration": None if few else {"error": chances.error, "curve": chances.curve},
     }
 
 

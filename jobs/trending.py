@@ -7,6 +7,9 @@ recent / expected has the posterior Gamma(5 + recent, 5 + expected): a prior of 
 usual (gamma-Poisson shrinkage; DuMouchel, "Bayesian Data Mining in Large Frequency Tables", The American
 Statistician 1999). The score is its 5 % quantile, so that small counts do not win by luck; by the cube-root
 approximation of Wilson and Hilferty (PNAS 1931).
+
+Persons are counted apart from visitors: shoppers, and sessions that are no known shopper's. Whoever browses
+without a session may be any number of visitors, and so is no person.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ def trending(events: DataFrame, products: DataFrame, ds: date, top: int, least: 
     """At most `top` products of each scope, columns as in the registry; `events` as of `known_events`.
 
     A scope is the whole shop, or a category path of any depth. Products that are out of stock are not
-    listed, nor those with fewer than `least` recent visitors, nor those that are not surely above usual.
+    listed, nor those with fewer than `least` recent persons, nor those that are not surely above usual.
     """
     counts = _visits(events, ds)
     places = products.select(
@@ -48,7 +51,7 @@ def trending(events: DataFrame, products: DataFrame, ds: date, top: int, least: 
         found.join(totals.where("all_before > 0"), ["scope", "signal"])
         .withColumn("expected", share)
         .withColumn("score", F.round(_lower_bound(), 6))
-        .where(F.col("sold") & (F.col("visitors") >= least) & (F.col("score") > 1))
+        .where(F.col("sold") & (F.col("persons") >= least) & (F.col("score") > 1))
     )
     strongest = Window.partitionBy("scope", "product_id").orderBy(F.desc("score"), F.desc("recent"), "signal")
     order = Window.partitionBy("scope").orderBy(F.desc("score"), F.desc("recent"), "product_id")
@@ -63,7 +66,7 @@ def trending(events: DataFrame, products: DataFrame, ds: date, top: int, least: 
 
 
 def _visits(events: DataFrame, ds: date) -> DataFrame:
-    """Per product and signal: visitors a day, recent and before, and distinct recent visitors."""
+    """Per product and signal: visitors a day, recent and before, and distinct recent persons."""
     recent = within(ds, RECENT_DAYS)
     signal = F.when(is_kind("purchase"), "bought").when(~is_kind("return"), "looked_at")
     visitor = F.coalesce(
@@ -71,16 +74,26 @@ def _visits(events: DataFrame, ds: date) -> DataFrame:
         F.concat(F.lit("s"), "session_id"),
         F.concat(F.lit("t"), F.col("event_time").cast("string")),
     )
+    # Events without a session are spread by what they are: as null all would meet in one task of the join.
+    alone = F.concat(F.lit("\0"), F.col("event_time").cast("string"), "product_id")
+    looked_at = events.where(within(ds, RECENT_DAYS + BEFORE_DAYS)).withColumn(
+        "of_session", F.coalesce("session_id", alone)
+    )
+    # A shopper who signs in, or out, during a session is not two.
+    of_shoppers = looked_at.where("user_id IS NOT NULL AND session_id IS NOT NULL").select("of_session")
+    marked = looked_at.join(of_shoppers.distinct().withColumn("signed_in", F.lit(True)), "of_session", "left")
+    person = F.when(F.expr("user_id IS NOT NULL OR (session_id IS NOT NULL AND signed_in IS NULL)"), visitor)
     return (
-        events.where(within(ds, RECENT_DAYS + BEFORE_DAYS))
-        .select("product_id", "ds", signal.alias("signal"), visitor.alias("visitor"))
+        marked.select(
+            "product_id", "ds", signal.alias("signal"), visitor.alias("visitor"), person.alias("person")
+        )
         .where("signal IS NOT NULL")
         .distinct()
         .groupBy("product_id", "signal")
         .agg(
             F.count_if(recent).alias("recent"),
             F.count_if(~recent).alias("before"),
-            F.count_distinct(F.when(recent, F.col("visitor"))).alias("visitors"),
+            F.count_distinct(F.when(recent, F.col("person"))).alias("persons"),
         )
     )
 

@@ -46,6 +46,11 @@ def mean_intervals(
     return found
 
 
+def counts(values: Mapping[str, Doubles], groups: Mapping[str, Bools]) -> dict[str, dict[str, int]]:
+    """group → measure → users of the group who have it; arguments as for `mean_intervals`."""
+    return {g: {n: int((who & ~np.isnan(values[n])).sum()) for n in values} for g, who in groups.items()}
+
+
 def _means(weight: Doubles, filled: Doubles, known: Bools) -> Doubles:
     """(groups, measures): nan where no user counts."""
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -22,7 +22,7 @@ from models.recommender.base import (
     Recommender,
 )
 from models.recommender.beyond import diversity, head, novelty, self_information
-from models.recommender.bootstrap import exposure_interval, mean_intervals
+from models.recommender.bootstrap import counts, exposure_interval, mean_intervals
 from models.recommender.gate import Measures
 from models.recommender.rules import PLAIN, Excluded, Policy, Rules, already_bought
 from models.recommender.scoring import LIST_FEATURES, Block, finished, list_features
@@ -157,6 +157,7 @@ def measure(model: Recommender, holdout: Holdout, k: int, seed: int) -> Measures
         segments=_short(told, groups),
         table=told,
         sizes={name: int(who.sum()) for name, who in groups.items()},
+        known=counts(values, groups),
     )
 
 

@@ -16,7 +16,8 @@ class Measures:
     best sellers, and of all other items; 0 where nothing of them was bought.
 
     table: segment (all, new, light, heavy) → measure → (mean, low, high), the ends of a 95 % interval;
-    measures that nobody of a segment has are absent. sizes: segment → buyers.
+    measures that nobody of a segment has are absent. sizes: segment → buyers. known: segment → measure →
+    buyers who have it, for each measure of `table` that is a mean over buyers.
     """
 
     users: int
@@ -40,6 +41,7 @@ class Measures:
     recall_tail: float = 0.0
     table: dict[str, dict[str, tuple[float, float, float]]] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
+    known: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -47,9 +49,13 @@ class Measures:
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a model must keep to; below `min_users` buyers there is nothing to judge by."""
+    """What a model must keep to; below `min_users` buyers there is nothing to judge by.
+
+    min_told: of fewer buyers the verdict's sentence tells no number; the verdict is the same.
+    """
 
     min_users: int = 20
+    min_told: int = 1
     of_incumbent: float = 0.98
     max_overlap: float = 0.90
     min_distinct_lists: float = 2.0  # distinct items shown, in lengths of one list
@@ -80,12 +86,23 @@ def judge(
     All three were measured on the same holdout. `n_items` is the number of items that may be shown.
     """
     bounds = bounds or Bounds()
+    few = 0 < new.users < bounds.min_told
+    bought = f"{f'fewer than {bounds.min_told}' if few else new.users} shoppers bought in the holdout"
     if new.users < bounds.min_users:
-        return Verdict(
-            False,
-            f"too little to judge by: {new.users} shoppers bought in the holdout, "
-            f"{bounds.min_users} are needed",
-        )
+        return Verdict(False, f"too little to judge by: {bought}, {bounds.min_users} are needed")
+    faults = _faults(new, baseline, incumbent, n_items, k, bounds)
+    if few:
+        return Verdict(not faults, f"{bought}: the measures that it was judged by are not told")
+    if faults:
+        return Verdict(False, "; ".join(faults))
+    against = f", model in service {incumbent.ndcg:.4f}" if incumbent is not None else ""
+    return Verdict(True, f"NDCG@10 {new.ndcg:.4f} beats 7-day popularity's {baseline.ndcg:.4f}{against}")
+
+
+def _faults(
+    new: Measures, baseline: Measures, incumbent: Measures | None, n_items: int, k: int, bounds: Bounds
+) -> list[str]:
+    """What speaks against the model, in words."""
     faults = []
     if new.full < 1.0:
         faults.append(f"{1 - new.full:.2%} of the shoppers got no full list")
@@ -104,7 +121,4 @@ def judge(
             )
         if new.distinct < bounds.min_distinct_lists * k:
             faults.append(f"only {new.distinct} products are shown to anybody")
-    if faults:
-        return Verdict(False, "; ".join(faults))
-    against = f", model in service {incumbent.ndcg:.4f}" if incumbent is not None else ""
-    return Verdict(True, f"NDCG@10 {new.ndcg:.4f} beats 7-day popularity's {baseline.ndcg:.4f}{against}")
+    return faults

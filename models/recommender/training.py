@@ -15,7 +15,7 @@ from models.recommender import from_recipe
 from models.recommender.base import Interactions, Items, Recommender
 from models.recommender.calibration import Calibration, calibrate
 from models.recommender.evaluation import Holdout, calibration_rows, measure
-from models.recommender.gate import Measures, Verdict, judge
+from models.recommender.gate import Bounds, Measures, Verdict, judge
 from models.recommender.hybrid import Hybrid
 from models.recommender.popularity import Popularity
 from models.recommender.rules import PLAIN, Policy
@@ -29,6 +29,7 @@ class Task:
     incumbent: the model in service, to be held against: kind and recipe, which are fitted again on the days
     before the holdout, or the model itself as it was before a day of this holdout was trained on. What it
     counts is counted again in place. warm: train on from it, and choose anew only if the gate refuses that.
+    least: of fewer buyers the verdict's sentence tells no number.
     """
 
     events: Interactions
@@ -40,6 +41,7 @@ class Task:
     incumbent: tuple[str, dict[str, Any]] | Hybrid | None = None
     warm: bool = False
     policy: Policy = PLAIN
+    least: int = 1
 
     def holdout(self) -> Holdout:
         split = Holdout.split(self.events, self.items, self.as_of, self.holdout_days)
@@ -115,8 +117,10 @@ class _Judging:
 
     def judged(self, candidate: Recommender) -> tuple[Measures, Verdict]:
         """`candidate` knows the days before the holdout."""
-        new = measure(candidate, self.holdout, self.task.k, self.task.seed)
-        return new, judge(new, self.baseline, self.incumbent, len(self.task.items), self.task.k)
+        task = self.task
+        new = measure(candidate, self.holdout, task.k, task.seed)
+        bounds = Bounds(min_told=task.least)
+        return new, judge(new, self.baseline, self.incumbent, len(task.items), task.k, bounds)
 
     def finished(
         self,

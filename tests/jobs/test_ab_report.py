@@ -160,17 +160,32 @@ def test_a_small_arm_shows_no_number_and_a_crossed_shopper_is_in_no_arm(spark: S
     assert rows["control", "conversion"].get("users") is None
     assert rows["control", "conversion"].get("mean") is None
     assert "fewer than 5" in rows["control", "conversion"]["detail"]
-    assert rows["model", "conversion"]["users"] == 6
-    assert rows["model", "conversion"]["lift"] is None
 
 
-def test_the_size_of_a_small_arm_cannot_be_worked_out() -> None:
-    """From the exact chance and the other arm's size it could."""
+@pytest.mark.parametrize(
+    ("sizes", "told"),
+    [
+        ({"control": 5, "model": 1000}, {"control", "model"}),
+        ({"control": 3, "model": 1000}, set()),
+        ({"control": 400, "bold": 3, "model": 1000}, {"model"}),
+        ({"control": 400, "bold": 3, "model": 300}, {"control"}),
+        ({"control": 2, "bold": 3, "model": 1000}, {"model"}),
+    ],
+)
+def test_the_size_of_a_small_arm_cannot_be_worked_out(sizes: dict[str, int], told: set[str]) -> None:
+    """From the exact chance, or from the other arms' sizes and the number of all shoppers, it could."""
     one: dict[str, Any] = {f"{m}_{part}": 0.0 for m in METRICS for part in ("total", "squares")}
     one |= {"recorded": 0, "first_list": DS, "last_list": DS}
-    rows = compared({"control": {**one, "users": 3}, "model": {**one, "users": 1000}}, SHARES, 5)
-    assert {r["srm_p_value"] for r in rows} == {None}
-    assert all(r["detail"].startswith("the arms' sizes do not fit their shares (chi-square): ") for r in rows)
+    found = {arm: {**one, "users": users} for arm, users in sizes.items()}
+    rows = compared(found, {arm: 1 / len(sizes) for arm in sizes}, 5)
+    small = min(sizes.values()) < 5
+    assert {r["srm_p_value"] is None for r in rows} == {small}
+    bad = f"the arms' sizes do not fit their shares (chi-square{'): ' if small else ', p = '}"
+    assert all(r["detail"].startswith(bad) for r in rows)
+    assert {r["arm"] for r in rows if r.get("users") is not None or r.get("mean") is not None} == told
+    assert {r["arm"] for r in rows if r.get("lift") is not None or "not reported" not in r["detail"]} == told
+    for row in rows:
+        assert ("fewer than 5 shoppers" in row["detail"]) == (sizes[row["arm"]] < 5)
 
 
 def put(night: Night, table: str, rows: list[dict[str, Any]]) -> None:

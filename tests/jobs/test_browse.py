@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
+from unicodedata import category
 
 import pytest
 
@@ -14,6 +17,8 @@ from tests.expectations.good_rows import good
 from tests.jobs.small_lake import put
 
 TITLE = "[/b] Mug [blue] :tea:"
+# Clears the screen, rings, colours what follows in eight bits, names the window.
+SEQUENCES = "\x1b[2J \x07 \x9b31m \x1b]0;x\x07 \x7f \t"
 
 
 @pytest.fixture
@@ -61,3 +66,27 @@ def test_tables_prints_names_and_folders_as_they_are(
     for arguments in (["tables"], ["tables", "products"]):
         assert shown(lake, monkeypatch, *arguments) == 0
         assert "nothing in [/lake] yet" in capsys.readouterr().out
+
+
+def test_a_terminal_is_sent_no_control_character(
+    night: Night, lake_settings: Settings, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    checks = json.dumps({"form": f"broken {SEQUENCES}"})
+    put(night, "products", [good("products", title_en=f"Mug {SEQUENCES}")])
+    put(night, "product_descriptions", [good("product_descriptions", text=f"A {SEQUENCES}", checks=checks)])
+    for record in night.staging.records():
+        night.mark_audited(record.table)
+    Publisher(night.catalog).publish(night.staging, night.ds.isoformat())
+    marked = re.sub(r"[\x00-\x1f\x7f-\x9f]", "\ufffd", SEQUENCES)
+    for table, says in (("products", f"Mug {marked}"), ("product_descriptions", f"broken {marked}")):
+        assert shown(lake_settings, monkeypatch, "show", table) == 0
+        out = capsys.readouterr().out
+        assert says in out
+        assert {c for c in out if category(c) == "Cc"} == {"\n"}
+        # A program is told all the same what it was.
+        assert shown(lake_settings, monkeypatch, "show", table, "--json") == 0
+        out = capsys.readouterr().out
+        assert {c for c in out if category(c) == "Cc"} == {"\n"}
+        (row,) = json.loads(out)
+        assert SEQUENCES in row["title_en" if table == "products" else "text"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from jobs import report_lists
-from jobs.evaluation_note import reportable, without_small
+from jobs.evaluation_note import evaluation, reportable, without_small
 from jobs.night import Night
 from jobs.train_recommender import run
 from tests.conftest import MakeNight
@@ -43,9 +45,9 @@ def trained(make_night: MakeNight) -> Night:
 
 def test_a_trained_model_is_told_of_in_every_respect(trained: Night) -> None:
     note = trained.notes()["recommender"]
-    evaluation = note["evaluation"]
-    assert set(evaluation["models"]) == {"this night", "7-day popularity"}
-    mine = evaluation["models"]["this night"]["all"]
+    told = note["evaluation"]
+    assert set(told["models"]) == {"this night", "7-day popularity"}
+    mine = told["models"]["this night"]["all"]
     assert mine["ndcg"][0] == pytest.approx(note["metrics"]["ndcg@10"])
     for measure in (
         "f1",
@@ -61,11 +63,11 @@ def test_a_trained_model_is_told_of_in_every_respect(trained: Night) -> None:
         value, low, high = mine[measure]
         assert low <= value <= high
     assert note["metrics"]["novelty@10"] > 0
-    for name, size in evaluation["sizes"].items():
+    for name, size in told["sizes"].items():
         assert size >= 5
         assert name == "all" or note["segments"][name]["users"] == size
-    assert set(note["segments"]) == set(evaluation["sizes"]) - {"all"}
-    assert json.loads(json.dumps(evaluation)) == evaluation
+    assert set(note["segments"]) == set(told["sizes"]) - {"all"}
+    assert json.loads(json.dumps(told)) == told
 
 
 def test_a_refused_candidates_measures_are_not_told_as_what_serves(make_night: MakeNight) -> None:
@@ -86,3 +88,35 @@ def test_a_shop_that_does_not_say_where_events_come_from_has_no_estimate(trained
     note = trained.notes()["off_policy"]
     assert note["value"] is None
     assert "no event of the holdout says which list" in note["why"]
+
+
+@pytest.mark.parametrize(
+    ("heads", "told"),
+    [
+        ({"all": 90, "new": 10, "light": 30, "heavy": 50}, {"all", "new", "light", "heavy"}),
+        # One light shopper bought a best seller; the mean of the new ones would give it away.
+        ({"all": 61, "new": 10, "light": 1, "heavy": 50}, {"all", "heavy"}),
+        ({"all": 4, "new": 4, "light": 0, "heavy": 0}, set()),
+    ],
+)
+def test_a_measure_that_too_few_of_a_large_segment_have_is_withheld(
+    heads: dict[str, int], told: set[str]
+) -> None:
+    sizes = {"all": 100, "new": 10, "light": 40, "heavy": 50}
+    triples = {"ndcg": (0.5, 0.4, 0.6), "recall_head": (1.0, 1.0, 1.0)}
+    measures = SimpleNamespace(
+        sizes=sizes,
+        table={name: triples | ({"gini": (0.5, 0.5, 0.5)} if name == "all" else {}) for name in sizes},
+        known={name: {"ndcg": sizes[name], "recall_head": heads[name]} for name in sizes},
+    )
+    judged: Any = SimpleNamespace(
+        new=measures, baseline=measures, incumbent=None, verdict=SimpleNamespace(accepted=True)
+    )
+    found = evaluation(judged, 5)
+    for model in found["models"].values():
+        assert {name for name in sizes if "recall_head" in model[name]} == told
+        assert all("ndcg" in model[name] for name in sizes)
+        assert "gini" in model["all"]
+    page = report_lists.evaluation({"evaluation": found})
+    assert page
+    assert [s["users"] for s in page["segments"]] == [100, 10, 40, 50]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -60,3 +61,38 @@ def test_where_every_group_is_too_small_nothing_is_told(make_night: Any) -> None
     night = make_night(min_group=5)
     assert told(night, [4, 0, 0, 0], shard(night, 0, [("p1", "Picked for your taste", 0.1)] * 4)) == []
     assert told(night, [0, 0, 0, 0]) == []
+
+
+@pytest.mark.parametrize(
+    ("arms", "noted"),
+    [
+        ({"control": 5, "model": 9}, {"control": 5, "model": 9}),
+        # Four would follow from the nine and the thirteen shoppers.
+        ({"control": 4, "model": 9}, {}),
+        ({"control": 4, "all": 6, "model": 9}, {"model": 9}),
+        ({"control": 2, "bold": 3, "model": 9}, {"model": 9}),
+        ({"model": 9}, {"model": 9}),
+    ],
+)
+def test_the_size_of_a_small_arm_cannot_be_worked_out(
+    make_night: Any, arms: dict[str, int], noted: dict[str, int]
+) -> None:
+    night = make_night(min_group=5)
+    drawn = [arm for arm, users in arms.items() for _ in range(users)]
+    key = f"{night.work('recommendations')}/shard-00000.parquet"
+    rows = len(drawn)
+    columns: dict[str, list[Any]] = {
+        "user_id": [f"u{n}" for n in range(rows)], "rank": [1] * rows, "product_id": ["p1"] * rows,
+        "source": ["popularity"] * rows, "probability": [0.1] * rows, "bucket": drawn,
+        "reason": ["Popular"] * rows, "reason_zh": ["热门"] * rows,
+    }  # fmt: skip
+    night.store.write_parquet(key, pa.table(columns))
+    first_seen = pa.chunked_array([[date(2025, 1, 1)] * len(CATALOGUE)])
+    shop: Any = SimpleNamespace(
+        catalogue=CATALOGUE.append_column("first_seen", first_seen),
+        items=SimpleNamespace(in_stock=np.ones(4, bool), brand=np.zeros(4, np.int64)),
+    )
+    recommend_note.note(night, shop, [key], [], "v1")
+    found = night.notes()["recommendations"]
+    assert found["shoppers"] == rows
+    assert found["arms"] == noted

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import date, timedelta
@@ -156,12 +157,40 @@ def test_no_cell_is_a_formula_and_each_comes_back_as_it_was(text: str, tmp_path:
     assert (line.cells["text"], line.cells["new_text"]) == (text, text)
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.text(alphabet=st.sampled_from("=+-@'\t\r\n a,;\"＝红 "), max_size=8))
+TEXTS = st.text(alphabet=st.sampled_from("=+-@'\t\r\n a,;\"＝红 "), max_size=8)
+CALCULATED = ("=", "+", "-", "@", "＝")
+
+
+@settings(max_examples=500, deadline=None)
+@given(TEXTS)
 def test_guarding_is_undone_exactly(text: str) -> None:
     guarded = review_sheet.guard(text)
     assert review_sheet.unguard(guarded) == text
-    assert not guarded.lstrip().startswith(("=", "+", "-", "@", "＝"))
+    assert not guarded.lstrip().startswith(CALCULATED)
+
+
+@settings(max_examples=500, deadline=None)
+@given(TEXTS)
+def test_no_part_of_a_sheet_is_a_formula_to_a_spreadsheet_that_parts_it_elsewhere(text: str) -> None:
+    """Most of Europe's part cells at semicolons, and then know nothing of the quotes of ours."""
+    sheet = review_sheet.write([{"title": text, "text": text}], bom=False).decode()
+    for part in re.split("[;\t\r\n]", sheet):
+        assert not part.lstrip(' \u00a0\u3000"').startswith(CALCULATED)
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("S; =1+1", "S;' =1+1"),
+        ("S\t@SUM(A1)", "S\t'@SUM(A1)"),
+        ('S;"=1', "S;'\"=1"),
+        ("One.\r\n- Two.", "One.\r\n'- Two."),
+        ("S; M - L; 5 = 5\n\n'Six'", "S; M - L; 5 = 5\n\n''Six'"),
+    ],
+)
+def test_a_formula_inside_of_a_cell_is_guarded_where_it_would_begin(text: str, written: str) -> None:
+    assert review_sheet.guard(text) == written
+    assert review_sheet.unguard(written) == text
 
 
 @pytest.mark.parametrize(("encoding", "delimiter"), [("utf-8", ","), ("utf-8-sig", ";"), ("utf-8", "\t")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date, timedelta
 from pathlib import Path
+from unicodedata import category
 
 import pytest
 
@@ -143,3 +144,16 @@ def test_what_is_not_there_is_told(lake) -> None:
     LocalStore(lake).delete([night.key("run.json")])
     with pytest.raises(BadInput, match="the folder of run 'run-2026-01-10' is gone"):
         traced(lake)
+
+
+def test_a_terminal_is_sent_no_control_character_of_the_catalogues(
+    lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "A red\x1b[2J mug\x07, \x9b31mof glass."
+    run_night(lake, description_en=text)
+    settings = load_settings(lake=str(lake), channels=["description"])
+    for as_json in (False, True):
+        trace_copy(settings, "p0001", None, as_json)
+        told = capsys.readouterr().out
+        assert {c for c in told if category(c) == "Cc"} == {"\n"}
+    assert json.loads(told)[0]["text"] == text

@@ -1,15 +1,17 @@
 import json
+import re
 from datetime import timedelta
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from jobs import nightly, report, train_recommender
 from jobs import recommender_files as files
-from jobs import train_recommender
 from jobs.lake.forgotten import learnt_mark, mark_learnt
 from jobs.night import Options
 from models.recommender import training
-from models.recommender.gate import Verdict
+from models.recommender.gate import Measures, Verdict
 from models.recommender.hybrid import Hybrid
 from tests.jobs.toy_lake import DS, event, put, shop, stage_shop
 
@@ -271,3 +273,51 @@ def test_an_incumbent_that_knows_held_out_days_is_not_taken_as_it_was(after_anot
             train_recommender.run(night)
     assert isinstance(given[0].incumbent, Hybrid)
     assert given[1].incumbent == ("hybrid", given[0].incumbent.recipe)
+
+
+@pytest.mark.parametrize(("toy", "least"), [(shop(n_users=3), 5), (None, 500)])
+def test_fewer_buyers_than_min_group_are_judged_and_no_measure_of_them_is_told(
+    trained_night, capsys, toy, least
+):
+    nights = {}
+    for number in (1, least):
+        night = trained_night(f"least-{number}", toy=toy, min_group=number)
+        if toy is None:
+            put_incumbent(night)
+        nights[number] = (train_recommender.run(night), *night.candidates(), night.notes()["recommender"])
+    told, full_row, full_note = nights[1]
+    summary, row, note = nights[least]
+    assert json.loads(full_row["metrics"])["users"] < least
+    assert full_note["calibration"]["curve"]
+    assert (row["verdict"], row["kind"]) == (full_row["verdict"], full_row["kind"])
+    assert told["ndcg@10"] is not None
+    assert summary["ndcg@10"] is summary["popularity"] is None
+    assert {row[name] for name in ("metrics", "baseline", "incumbent")} == {"{}"}
+    assert note["metrics"] == note["baseline"] == note["incumbent"] == note["segments"] == {}
+    assert note["interval"] is note["calibration"] is None
+    assert note["selection"] == []
+    assert bool(full_note["selection"]) == (toy is None)
+    sentences = [row["why"], note["why"]]
+    if toy is not None:
+        assert full_note["refused"]["metrics"]
+        assert note["refused"]["metrics"] == {}
+        sentences.append(note["refused"]["why"])
+    for sentence in sentences:
+        assert f"fewer than {least} shoppers bought in the holdout" in sentence
+        assert set(re.findall(r"[0-9.]*[0-9]", sentence)) <= {str(least), "20", "7"}
+    assert night.store.read(f"{files.location(row['version'])}/card.json").find(b"ndcg@10") == -1
+    story = report.story(night)
+    assert story["troubles"] == {}
+    assert "All measures" not in report.render(story)
+    nightly._show_model(Console(), row)
+    assert f"Gate    recommender: {row['verdict']}" in capsys.readouterr().out
+
+
+def test_a_measure_that_too_few_of_many_buyers_have_is_not_told():
+    numbers = dict.fromkeys(("recall", "precision", "hr", "map", "mrr", "full", "coverage", "gini"), 0.5)
+    known = {"all": dict.fromkeys(train_recommender._MEASURED, 100) | {"recall_head": 4, "recall_tail": 5}}
+    of = Measures(users=100, ndcg=0.5, distinct=9, overlap=0.1, known=known, **numbers)
+    told = train_recommender.measures(of, 5)
+    assert "recall_head@10" not in told
+    assert {"recall_tail@10", "ndcg@10", "coverage"} <= set(told)
+    assert "recall_head@10" in train_recommender.measures(of, 4)

@@ -32,6 +32,8 @@ def naive(
         for r in rows
         if r[2] != "return"
     }
+    signed_in = {r[7] for r in rows if r[0] and r[7]}
+    persons = {r[0] or r[7] for r in rows if r[0] or r[7] not in signed_in} - {None}
     scopes = {
         p[0]: ["shop", *([p[1]] if p[1] else []), *([p[1].split(" > ")[0]] if p[1] else [])]
         for p in catalogue
@@ -44,7 +46,11 @@ def naive(
             now, then = [v for v in mine if v[3] < 3], [v for v in mine if 3 <= v[3] < 31]
             for product, _, _, in_stock in [(p[0], p[1], p[2], p[4]) for p in catalogue]:
                 recent, before = sum(v[0] == product for v in now), sum(v[0] == product for v in then)
-                if in_stock is False or not then or len({v[2] for v in now if v[0] == product}) < least:
+                if (
+                    in_stock is False
+                    or not then
+                    or len({v[2] for v in now if v[0] == product} & persons) < least
+                ):
                     continue
                 bound = gamma(5 + recent).ppf(0.05) / (5 + len(now) * before / len(then))
                 if bound > 1 and (product not in best or bound > best[product][0]):
@@ -67,7 +73,7 @@ def random_visits(seed: int) -> tuple[list[Row], list[tuple[Any, ...]]]:
         hot = ago < 3 and r.random() < 0.6
         product = f"p{r.randrange(3) if hot else r.randrange(13):02d}"  # one is not in the catalogue
         who = r.choice([None, f"u{r.randrange(60)}"])
-        visit = r.choice([None, f"s{number}"])
+        visit = r.choice([None, f"s{number // 2}"])
         kind = r.choice(["view", "view", "cart", "purchase", "return"])
         rows.append(event(who, product, kind, f"{day(ago)} {r.randrange(10, 24)}", session=visit))
     return rows, catalogue
@@ -79,12 +85,12 @@ def test_spark_and_plain_python_agree(spark: SparkSession, seed: int) -> None:
     frame = known_events(events(spark, rows).repartition(3), DS, 365)
     got = defaultdict(list)
     for row in (
-        trending(frame, products(spark, catalogue), DS, top=4, least=2).orderBy("scope", "rank").collect()
+        trending(frame, products(spark, catalogue), DS, top=4, least=6).orderBy("scope", "rank").collect()
     ):
         got[row["scope"]].append((row["product_id"], row["signal"], row["recent"], row["before"]))
         assert row["rank"] == len(got[row["scope"]])
         assert row["score"] > 1
-    assert dict(got) == naive(rows, catalogue, top=4, least=2)
+    assert dict(got) == naive(rows, catalogue, top=4, least=6)
     assert got["shop"]
 
 
@@ -123,3 +129,25 @@ def test_few_shoppers_who_come_back_are_not_reported(spark: SparkSession) -> Non
 
 def test_a_shop_without_a_before_has_no_trend(spark: SparkSession) -> None:
     assert trend(spark, visits("a", 0, 50), ["a", "b"]) == []
+
+
+def test_only_shoppers_and_unknown_sessions_are_persons(spark: SparkSession) -> None:
+    """Each product is looked at forty times, in sessions and by shoppers named by the number of the look."""
+    looks: dict[str, tuple[str | None, str | None]] = {
+        "by-nobody": (None, None),  # by one person, maybe
+        "by-visits": (None, "visit{n}"),
+        "by-five-visits": (None, "five{five}"),
+        "by-four-visits": (None, "four{four}"),
+        "before-signing-in": (None, "of-fan{n}"),  # sessions in which a shopper is known elsewhere
+        "by-five-fans": ("fan{five}", "fans{n}"),
+        "by-four-fans": ("fan{four}", "fans{n}"),  # who came back in other sessions
+    }
+    rows = [row for ago in range(31) for row in visits("steady", ago, 10)]
+    rows += [event(f"fan{n}", "steady", "view", f"{day(0)} 10", session=f"of-fan{n}") for n in range(40)]
+    for n in range(40):
+        name = {"n": n, "four": n % 4, "five": n % 5}
+        for product, (who, visit) in looks.items():
+            who, visit = who and who.format(**name), visit and visit.format(**name)
+            rows.append(event(who, product, "view", f"{day(n % 3)} {10 + n // 3}", session=visit))
+    found = trend(spark, rows, ["steady", *looks], top=10)
+    assert {product for _, product in found} == {"by-visits", "by-five-visits", "by-five-fans"}

@@ -7,7 +7,7 @@ import pytest
 
 from models.recommender.base import DAY, Behaviour, Items
 from models.recommender.beyond import diversity, head, novelty, self_information
-from models.recommender.bootstrap import exposure_interval, mean_intervals, resamples
+from models.recommender.bootstrap import counts, exposure_interval, mean_intervals, resamples
 from models.recommender.evaluation import Holdout, measure, segments
 from models.recommender.item_graph import ItemGraph
 from models.recommender.metrics import coverage, gini
@@ -148,3 +148,23 @@ def test_without_buyers_there_is_nothing_to_tell():
     found = measure(Popularity().fit(holdout.past, holdout.items, holdout.cut), holdout, 10, seed=1)
     assert found.ndcg == found.novelty == 0.0
     assert found.sizes["all"] == 0
+
+
+def test_how_many_have_a_measure_is_counted_by_segment():
+    values = {"m": np.array([1.0, np.nan, 0.0]), "n": np.full(3, np.nan)}
+    groups = {"all": np.ones(3, bool), "a": np.array([1, 1, 0], bool), "none": np.zeros(3, bool)}
+    assert counts(values, groups) == {
+        "all": {"m": 2, "n": 0}, "a": {"m": 1, "n": 0}, "none": {"m": 0, "n": 0}
+    }  # fmt: skip
+
+
+def test_of_a_holdout_the_buyers_of_best_sellers_and_of_the_rest_are_counted():
+    shop = toy_shop()
+    holdout = Holdout.split(shop.events, shop.items, AS_OF, 7)
+    found = measure(Popularity().fit(holdout.past, holdout.items, holdout.cut), holdout, 10, seed=1)
+    user, item = holdout.truth(holdout.buyers)
+    best = head(holdout.past)[item]
+    known = found.known["all"]
+    assert known["ndcg"] == found.users
+    assert known["recall_head"] == len(np.unique(user[best]))
+    assert known["recall_tail"] == len(np.unique(user[~best]))

@@ -1,6 +1,9 @@
+import re
 from dataclasses import replace
 
-from models.recommender.gate import Measures, judge
+import pytest
+
+from models.recommender.gate import Bounds, Measures, judge
 
 GOOD = Measures(
     users=500, ndcg=0.12, recall=0.2, precision=0.1, hr=0.4, map=0.1, mrr=0.2, full=1.0, coverage=0.5,
@@ -49,3 +52,18 @@ def test_too_few_buyers_prove_nothing():
     refused = verdict(new=replace(GOOD, users=19))
     assert not refused.accepted
     assert "too little to judge by" in refused.why
+
+
+@pytest.mark.parametrize("users", [3, 19, 20, 30])
+def test_of_a_small_group_of_buyers_the_sentence_tells_no_number_and_the_verdict_is_the_same(users):
+    for new in (replace(GOOD, users=users), replace(POPULAR, users=users)):
+        plain = verdict(new=new)
+        discreet = judge(new, POPULAR, None, 2000, 20, Bounds(min_told=31))
+        assert discreet.accepted == plain.accepted
+        assert "fewer than 31 shoppers bought in the holdout" in discreet.why
+        assert set(re.findall(r"[0-9.]+", discreet.why)) <= {"31", "20"}
+        assert judge(new, POPULAR, None, 2000, 20, Bounds(min_told=users)) == plain
+
+
+def test_that_nobody_bought_is_told():
+    assert ": 0 shoppers bought" in judge(replace(GOOD, users=0), POPULAR, None, 9, 3, Bounds(min_told=5)).why
