@@ -8,6 +8,7 @@ from operator import or_
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from expectations.rule import MAX_ID
 from jobs.intake.mapping import EntityName, contract_columns
 from jobs.lake.forgotten import Forgotten
 
@@ -15,6 +16,8 @@ from jobs.lake.forgotten import Forgotten
 _BETWEEN_WORDS = r"[\s,;|\"'{}\[\]()<>=&:\\/]+"
 _DIVIDERS = (",", ";", "\t", "[|]")
 _NUMBER = r"[:,\[]\s*(-?[0-9]+(?:[.][0-9]+)?)(?=\s*[,}\]])"
+# An id, with as much around it that is none of it.
+_LONGEST = 2 * MAX_ID
 UNREADABLE_ROW = "unreadable_row"
 # As `jobs.erasure.person` writes it.
 _SCRUBBED = '{"_line":"(forgotten)"}'
@@ -56,19 +59,24 @@ def _values(raw: str) -> Column:
     quoted = F.split(F.replace(F.col(raw), F.lit('\\"'), F.lit('"')), '"')
     numbers = F.regexp_extract_all(raw, F.lit(_NUMBER), F.lit(1))
     nothing = F.array().cast("array<string>")
-    return F.concat(*(F.coalesce(found, nothing) for found in (own, quoted, numbers)))
+    return _short(F.concat(*(F.coalesce(found, nothing) for found in (own, quoted, numbers))))
 
 
 def _line_parts(raw: str) -> Column:
     """Of a line that could not be told apart: every word, and every field, whichever sign divides them."""
     line = F.coalesce(F.get_json_object(raw, "$._line"), F.col(raw))
     words = F.split(raw, _BETWEEN_WORDS)
-    return F.concat(words, *(F.split(line, divider) for divider in _DIVIDERS))
+    return _short(F.concat(words, *(F.split(line, divider) for divider in _DIVIDERS)))
+
+
+def _short(texts: Column) -> Column:
+    """Those that may be an id: a text of megabytes is neither tidied nor hashed."""
+    return F.filter(texts, lambda text: F.length(text).between(1, _LONGEST))
 
 
 def _plain(value: Column) -> Column:
     """Without blanks and quotes around it, and as a whole number where a spreadsheet wrote '2.0'."""
-    return F.regexp_replace(F.regexp_replace(value, r"^[\s\"']+|[\s\"']+$", ""), r"\.0+$", "")
+    return F.regexp_replace(F.trim(value, F.lit(" \t\r\n\"'")), r"\.0+$", "")
 
 
 def _known(forgotten: Forgotten, text: Column) -> Column:

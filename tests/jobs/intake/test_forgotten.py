@@ -82,3 +82,17 @@ def test_a_row_that_names_them_is_not_kept(
     frame = spark.createDataFrame([(raw,)], "raw string")
     kept = frame.select(scrubbed(F.lit(entity), forgotten).alias("raw")).first()
     assert kept == ((SCRUBBED if gone else raw),)
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("filling", [" ", '"', "' ", ", ", ",0", ".0", "\\", "ab "])
+def test_a_very_long_row_is_looked_through_in_time(
+    spark: SparkSession, forgotten: Forgotten, filling: str
+) -> None:
+    """Blanks, quotes, commas and noughts without end: a search that starts over at each takes minutes."""
+    raw = line(filling * (300_000 // len(filling)) + "x")
+    frame = spark.createDataFrame(
+        [("unreadable_row", None, raw)], "broken string, user_id string, raw string"
+    )
+    kept = scrubbed(F.lit("products"), forgotten) == F.col("raw")
+    assert frame.select(theirs("events", forgotten), kept).first() == (False, True)
