@@ -98,7 +98,7 @@ def _page(data: bytes, person: Person) -> bytes:
     """A report's page, or another text. What may be a word or a number of the page's own goes from what
     readers see alone, not from its markup.
     """
-    if not person.telling and not person.wordlike:
+    if not person.telling:
         return data
     told = _text(data)
     if person.wordlike or person.numeric:

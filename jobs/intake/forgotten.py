@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial, reduce
-from operator import or_
+from functools import partial
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -28,11 +27,10 @@ def theirs(entity: EntityName, forgotten: Forgotten) -> Column:
 
     An unreadable row is one by whatever stands in it: its columns hold nothing, or have moved.
     """
-    named = F.col("broken").contains(UNREADABLE_ROW) & F.exists(
-        _line_parts("raw"), partial(_known, forgotten)
-    )
+    unreadable = F.col("broken").contains(UNREADABLE_ROW)
+    named = unreadable & F.exists(_line_parts("raw"), partial(_names, forgotten))
     if "user_id" in contract_columns(entity):
-        named = F.coalesce(_known(forgotten, F.col("user_id")), F.lit(False)) | named
+        named = F.coalesce(_is(forgotten, F.col("user_id")), F.lit(False)) | named
     return F.coalesce(named, F.lit(False))
 
 
@@ -45,7 +43,7 @@ def scrubbed(entity: Column, forgotten: Forgotten) -> Column:
     telling = F.when(entity == "products", F.lit(True)).otherwise(F.lit(False))
 
     def names(value: Column) -> Column:
-        return (telling | ~_plain(value).rlike(r"^[0-9]{1,5}$")) & _known(forgotten, value)
+        return (telling | ~_plain(value).rlike(r"^[0-9]{1,5}$")) & _names(forgotten, value)
 
     line = F.when(F.get_json_object("raw", "$._line").isNotNull(), _line_parts("raw")).otherwise(F.array())
     parts = F.concat(_values("raw"), line)
@@ -79,9 +77,10 @@ def _plain(value: Column) -> Column:
     return F.regexp_replace(F.trim(value, F.lit(" \t\r\n\"'")), r"\.0+$", "")
 
 
-def _known(forgotten: Forgotten, text: Column) -> Column:
-    """Whether a text, as it is or tidied, is a forgotten id."""
-    hashes = sorted(forgotten.hashes)
-    forms = (text, _plain(text))
-    hashed = (F.sha2(F.concat(F.lit(forgotten.salt), form), 256).isin(hashes) for form in forms)
-    return reduce(or_, hashed)
+def _names(forgotten: Forgotten, text: Column) -> Column:
+    """Whether a text of a raw row, as it is or tidied, is a forgotten id."""
+    return _is(forgotten, text) | _is(forgotten, _plain(text))
+
+
+def _is(forgotten: Forgotten, user_id: Column) -> Column:
+    return F.sha2(F.concat(F.lit(forgotten.salt), user_id), 256).isin(sorted(forgotten.hashes))

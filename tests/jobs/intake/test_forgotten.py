@@ -34,6 +34,8 @@ def line(text: str) -> str:
     [
         ("zoe.secret-77", None, "{}", True),
         ("bob", None, "{}", False),
+        # An id of its own in the tables.
+        ("17850.0", None, "{}", False),
         (None, None, "{}", False),
         (None, "unreadable_row", line("e1;zoe.secret-77;tea"), True),
         (None, "unreadable_row", line("e1,auth0|5f7c,tea"), True),
