@@ -423,9 +423,11 @@ def test_rows_of_one_section_are_taken_back_when_the_next_one_fails(
     lander: Lander, lake_settings: Settings
 ) -> None:
     users = "[users.columns]\nday = 'when'\n[users.sql]\nuser_id = 'cast(who as int)'\n"
-    with pytest.raises(BadInput, match="cast"):
-        lander({"a.csv": HEADER + "u,p,2026-01-01,1\n"}, EVENTS + users)
+    with pytest.raises(BadInput, match="cast") as told:
+        lander({"a.csv": HEADER + "jane.doe@example.org,p,2026-01-01,1\n"}, EVENTS + users)
     assert nothing_landed(lake_settings)
+    assert "CAST_INVALID_INPUT" in str(told.value)
+    assert "jane.doe" not in str(told.value)
 
 
 def test_products_without_a_day_need_one(lander: Lander, lake_settings: Settings) -> None:
