@@ -27,6 +27,8 @@ from jobs.runner import step_records
 from jobs.steps import STEPS
 
 KEY = "report.html"
+# What the page is made from: step → record, and note → what it says.
+Left = tuple[dict[str, dict[str, Any]], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,17 @@ class Verdict:
 
 
 def run(night: Night) -> dict[str, Any]:
-    told: tuple[Any, ...] | None = None
+    told, now = None, _left(night)
     # An erasure may take a shopper out of a note, and look at the page before this one is written.
-    while told != (now := (_records(night), night.notes())):
-        told = now
-        night.store.write(night.key(KEY), render(story(night)).encode())
-    return {"report": night.store.uri(night.key(KEY)), "verdict": verdict(_records(night), kept(night)).word}
+    while told != now:
+        night.store.write(night.key(KEY), render(story(night, now)).encode())
+        told, now = now, _left(night)
+    records, notes = now
+    return {"report": night.store.uri(night.key(KEY)), "verdict": verdict(records, kept(notes)).word}
+
+
+def _left(night: Night) -> Left:
+    return _records(night), night.notes()
 
 
 def _records(night: Night) -> dict[str, dict[str, Any]]:
@@ -52,9 +59,9 @@ def _records(night: Night) -> dict[str, dict[str, Any]]:
     return {r["step"]: r for r in step_records(night) if r["step"] != "report"}
 
 
-def kept(night: Night) -> str:
+def kept(notes: Mapping[str, Any]) -> str:
     """Why a night that passed its audit was not approved; empty where nobody held it back."""
-    return str(night.notes().get("approval", {}).get("kept", ""))
+    return str(notes.get("approval", {}).get("kept", ""))
 
 
 def verdict(records: Mapping[str, Mapping[str, Any]], kept: str = "") -> Verdict:
@@ -79,9 +86,9 @@ def verdict(records: Mapping[str, Mapping[str, Any]], kept: str = "") -> Verdict
     return Verdict("Not published", f"{sentence} Readers see the last good night.", "warning")
 
 
-def story(night: Night) -> dict[str, Any]:
-    """Everything the page shows, as plain data and ready pictures."""
-    records, notes = _records(night), night.notes()
+def story(night: Night, left: Left | None = None) -> dict[str, Any]:
+    """Everything the page shows, as plain data and ready pictures; of what the run left, where it is read."""
+    records, notes = left or _left(night)
     # A section that cannot be made must not cost the reader the others.
     sections: dict[str, Callable[[], Any]] = {
         "intake": lambda: parts.intake(notes.get("intake")),
@@ -111,7 +118,7 @@ def story(night: Night) -> dict[str, Any]:
         "run_id": night.run_id,
         "ds": night.ds.isoformat(),
         "weekday": night.ds.strftime("%A"),
-        "verdict": verdict(records, kept(night)),
+        "verdict": verdict(records, kept(notes)),
         "options": night.record["options"],
         "started": _minute(records),
         "troubles": troubles,

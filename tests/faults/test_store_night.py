@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jobs.sample.shop import generate
 from jobs.steps import STEPS
 from tests.faults.invariants import View
-from tests.faults.proxy import Fault, Proxy, proxy
+from tests.faults.proxy import Fault, Proxy
 from tests.faults.reader import Bucket, Outside
 from tests.faults.recorder import Case
 from tests.faults.test_catalog import one_line
-from tests.faults.test_store import KEY, SECRET
-from tests.faults.test_whole_night import DAYS, DS, START, environment, run
+from tests.faults.test_store import KEY, SECRET, wire
+from tests.faults.test_whole_night import DS, environment, raw, run, undisturbed
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow, pytest.mark.timeout(2400)]
 
+# Fixtures. The undisturbed night lies in a folder: where a lake lies enters no row.
+__all__ = ("raw", "undisturbed", "wire")
 _UNDER_FAULTS = 3
 # About one request in ten: Spark's own client for S3 meets them as ours does.
 STORM = (
@@ -44,19 +44,6 @@ class Shop:
     lake: Outside
 
 
-@pytest.fixture(scope="module")
-def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("raw")
-    generate(folder, seed=7, products=160, users=60, start=START, days=DAYS)
-    return folder
-
-
-@pytest.fixture
-def wire(s3_endpoint: str) -> Iterator[Proxy]:
-    with proxy(s3_endpoint) as found:
-        yield found
-
-
 @pytest.fixture
 def shop(wire: Proxy, s3_endpoint: str, raw: Path, tmp_path: Path) -> Shop:
     bucket, direct = f"shop-{uuid.uuid4().hex[:12]}", Bucket(s3_endpoint, KEY, SECRET)
@@ -73,15 +60,6 @@ def shop(wire: Proxy, s3_endpoint: str, raw: Path, tmp_path: Path) -> Shop:
         "NIGHTSHELF_S3_SECRET_KEY": SECRET,
     }
     return Shop(there, Outside(there["NIGHTSHELF_LAKE"], there["NIGHTSHELF_CATALOG"], direct))
-
-
-@pytest.fixture
-def undisturbed(raw: Path, tmp_path: Path) -> dict[str, list[dict[str, Any]]]:
-    """The same night on a folder: where a lake lies enters no row."""
-    folder = tmp_path / "undisturbed"
-    done = run(environment(folder, raw), "tests.nights", DS, "night")
-    assert done.returncode == 0, done.stderr[-3000:]
-    return Outside(str(folder / "lake"), f"sqlite:///{folder}/lake/catalog.db").published(DS)
 
 
 def test_a_whole_night_through_a_storm(shop: Shop, wire: Proxy, undisturbed: Any, case: Case) -> None:
