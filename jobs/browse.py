@@ -125,8 +125,13 @@ def show_table(settings: Settings, name: str, as_json: bool) -> None:
     console.print(
         f"{len(snapshots)} snapshots; the newest is of run {snapshots[-1]['run']}"
         if snapshots
-        else NOTHING_YET
+        else _nothing_of(catalog, name)
     )
+
+
+def _nothing_of(catalog: LakeCatalog, name: str) -> str:
+    """Why a table has nothing to show."""
+    return f"no row of '{name}' was ever published" if catalog.pointers() else NOTHING_YET
 
 
 def show_rows(
@@ -136,7 +141,7 @@ def show_rows(
     spec, catalog = _spec(name), _catalog(settings)
     metadata = catalog.pointers().get(name)
     if metadata is None:
-        raise BadInput(NOTHING_YET)
+        raise BadInput(_nothing_of(catalog, name))
     for option, value, column in (("--user", user, "user_id"), ("--product", product, "product_id")):
         if value and column not in spec.schema.names:
             raise BadInput(f"table '{name}' has no column {column}: leave out {option}")
@@ -146,6 +151,8 @@ def show_rows(
         if day is None:
             raise BadInput(f"table '{name}' is empty")
         chosen["ds"] = day.isoformat()
+    elif ds is not None:
+        chosen["ds"] = ds.isoformat()
     rows = _rows(catalog, metadata, {k: v for k, v in chosen.items() if v}, limit)
     known = pseudonyms.require(settings, catalog.store) if user and rows.num_rows == 0 else None
     if known is not None:

@@ -73,10 +73,9 @@ def verdict(records: Mapping[str, Mapping[str, Any]], kept: str = "") -> Verdict
         # After a publish, a failure elsewhere takes nothing back.
         if records.get("publish", {}).get("outcome") == "done":
             return Verdict("Published", f"{first['step']} failed afterwards: {first['error']}", "warning")
-        sentence = (
-            f"{first['step']}: {first['error']}. Nothing was published; readers see the last good night."
-        )
-        return Verdict(word, sentence.replace("..", "."), "critical")
+        told = f"{first['step']}: {first['error'].removesuffix('.')}"
+        sentence = f"{told}. Nothing was published; readers see the last good night."
+        return Verdict(word, sentence, "critical")
     if records.get("publish", {}).get("outcome") == "done":
         return Verdict("Published", "All tables of the night became visible at once.", "ok")
     if kept:

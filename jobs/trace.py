@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
@@ -72,7 +72,7 @@ def trace(settings: Settings, product: str, ds: date | None = None) -> list[Orig
     night = Night(settings, day, _run_of(published, day))
     if not published.store.exists(night.key("run.json")):
         raise BadInput(f"the folder of run '{night.run_id}' is gone: what it read is not known any more")
-    desk = _desk(night)
+    desk = _desk(night, {r["language"] for r in rows})
     rows.sort(key=lambda r: (r["language"], r["channel"]))
     found = []
     for row in rows:
@@ -97,12 +97,15 @@ def _run_of(published: Published, day: date) -> str:
     return [p.run_id for p in log if p.kind == "night" and p.ds == day.isoformat() and p.seq <= until][-1]
 
 
-def _desk(night: Night) -> Desk:
-    """The desk at which the night decided, without model and yesterday's rows: no hash depends on those."""
+def _desk(night: Night, languages: Collection[str]) -> Desk:
+    """The desk at which the night decided, without model and yesterday's rows: no hash depends on those.
+
+    `languages`: of the rows, which may no longer be among those to write.
+    """
     return Desk(
         night=night,
         channels=files.channels(night),
-        judges=files.verifiers(night),
+        judges=files.verifiers(night, languages),
         version=None,
         writer=None,
         earlier=None,

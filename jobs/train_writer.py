@@ -23,7 +23,7 @@ from jobs.reviews import Reviews
 from jobs.settings import Settings
 from jobs.writer_learnt import Learnt, hashes, still_good
 from models.writer.clean import Marks, Pair, Plan, make_pair, make_plan
-from models.writer.encode import make_tokenizer
+from models.writer.encode import NothingFits, make_tokenizer
 from models.writer.facts import read_facts
 from models.writer.judge import Exam, Numbers, frequency_loss, gate, measure, nearest_texts, template_texts
 from models.writer.preset import PresetWriter
@@ -94,7 +94,10 @@ def run(night: Night) -> dict[str, Any]:
     card = None if night.options.retrain == "always" else read_card(night.store, files.location(version))
     # A verdict holds against the incumbent of that moment only.
     if card is None or card["against"] != _name(incumbent):
-        card = _train(night, version, pairs, judges, learnt, start, incumbent)
+        try:
+            card = _train(night, version, pairs, judges, learnt, start, incumbent)
+        except NothingFits as error:
+            return _untrained(night, f"{error}: too few to learn from", pairs)
     night.add_model(card["row"])
     night.note(files.MODEL, card["note"])
     row = card["row"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +42,13 @@ def rules(night: Night) -> dict[str, Rules]:
     return rules_of(night.settings)
 
 
-def rules_of(settings: Settings) -> dict[str, Rules]:
-    """As `rules`, for a command that is no step of a night."""
+def rules_of(settings: Settings, among: Collection[str] | None = None) -> dict[str, Rules]:
+    """As `rules`, for a command that is no step of a night. `among`: of these languages instead."""
     for language in settings.markets:
         if language not in LANGUAGES:
             raise BadInput(f"setting 'markets': '{language}' is no language of {', '.join(LANGUAGES)}")
     found = {}
-    for language in languages(settings):
+    for language in languages(settings) if among is None else among:
         try:
             markets = settings.markets.get(language, ())
             found[language] = load_rules(language, markets, settings.competitors)
@@ -70,11 +70,13 @@ def rows(night: Night, columns: tuple[str, ...] = FACTS) -> Iterator[dict[str, A
         yield from batch.to_pylist()
 
 
-def verifiers(night: Night) -> dict[str, Verifier]:
-    """One verifier per language, each with the lexicon of the whole shop as of the date."""
+def verifiers(night: Night, among: Collection[str] | None = None) -> dict[str, Verifier]:
+    """One verifier per language to write, or `among` these, each with the lexicon of the whole shop as of the
+    date.
+    """
     return {
         language: Verifier(language, Lexicon.build(read_facts(language, row) for row in rows(night)), found)
-        for language, found in rules(night).items()
+        for language, found in rules_of(night.settings, among).items()
     }
 
 

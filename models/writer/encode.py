@@ -93,6 +93,10 @@ class Batch:
     wanted: Ints
 
 
+class NothingFits(ValueError):
+    """Every text is longer than a model learns from."""
+
+
 @dataclass(frozen=True)
 class Examples:
     """Encoded training pairs, kept by length so that batches waste little."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from models.backend import compiled, make_deterministic
 from models.writer.clean import Pair, make_plan
-from models.writer.encode import padded
+from models.writer.encode import NothingFits, padded
 from models.writer.preset import RANK, About, PresetWriter, preset_hash, prompts_of
 from models.writer.preset_base import LENGTHS, Base, Encoded, open_base
 from models.writer.train import WarmUpDecay
@@ -75,7 +75,8 @@ def train_preset(
 ) -> tuple[PresetWriter, list[float]]:
     """A writer on the preset in the folder, and its loss at every step (nats per token of the texts).
 
-    `start`: a writer on the same base, whose adapters are trained on. Raises `PresetError`.
+    `start`: a writer on the same base, whose adapters are trained on. Raises `PresetError`,
+    `NothingFits`.
     """
     make_deterministic(seed)
     base = open_base(folder, preset_hash(folder), RANK)
@@ -84,6 +85,8 @@ def train_preset(
     else:
         base.use(start.adapters)
     lessons = Lessons.of(pairs, base)
+    if not lessons.targets:
+        raise NothingFits(f"none of {len(pairs)} texts has at most {base.max_new} tokens")
     rate = recipe.rate if start is None else recipe.warm_rate
     optimizer = keras.optimizers.AdamW(
         WarmUpDecay(rate, steps, recipe.warm_up), weight_decay=0.0, global_clipnorm=recipe.clip

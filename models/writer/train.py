@@ -14,7 +14,7 @@ from keras import ops
 from models.backend import compiled, make_deterministic
 from models.writer import model as network
 from models.writer.clean import Pair
-from models.writer.encode import TARGET_LENGTHS, Batch, Examples
+from models.writer.encode import TARGET_LENGTHS, Batch, Examples, NothingFits
 from models.writer.model import ModelConfig, Transformer
 from models.writer.tokenizer import PAD, Tokenizer
 
@@ -82,8 +82,12 @@ def train(
     """A trained model and its loss at every step.
 
     `start`: files of a model with the same tokenizer and sizes. The vocabulary of `sizes` is the tokenizer's.
+    Raises `NothingFits`.
     """
     make_deterministic(seed)
+    examples = Examples.of(pairs, tokenizer, recipe.lengths)
+    if not len(examples):
+        raise NothingFits(f"none of {len(pairs)} texts has at most {recipe.lengths[-1]} tokens")
     model = Transformer(replace(sizes, vocabulary=len(tokenizer)))
     if start:
         network.load_weights(model, start)
@@ -97,7 +101,7 @@ def train(
         ema_momentum=recipe.average or 0.99,
     )
     model.compile(optimizer=optimizer, loss=smoothed_loss(recipe.smoothing), jit_compile=False)
-    feed = _endless(Examples.of(pairs, tokenizer, recipe.lengths), batch, np.random.default_rng(seed))
+    feed = _endless(examples, batch, np.random.default_rng(seed))
     losses = []
     for _ in track(iter(range(steps))):
         one = next(feed)

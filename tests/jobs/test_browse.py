@@ -7,10 +7,12 @@ import re
 import sys
 from unicodedata import category
 
+import pyarrow as pa
 import pytest
 
 from jobs import browse, cli
 from jobs.lake.publish import Publisher
+from jobs.lake.registry import BY_NAME
 from jobs.night import Night
 from jobs.settings import Settings
 from tests.expectations.good_rows import good
@@ -90,3 +92,28 @@ def test_a_terminal_is_sent_no_control_character(
         assert {c for c in out if category(c) == "Cc"} == {"\n"}
         (row,) = json.loads(out)
         assert SEQUENCES in row["title_en" if table == "products" else "text"]
+
+
+def test_a_table_without_rows_is_not_a_lake_without_nights(
+    lake: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert shown(lake, monkeypatch, "show", "erasures") == 2
+    assert "no row of 'erasures' was ever published" in capsys.readouterr().err
+    assert shown(lake, monkeypatch, "tables", "erasures") == 0
+    assert "no row of 'erasures' was ever published" in capsys.readouterr().out
+
+
+def test_runs_of_another_date_are_not_shown(
+    night: Night, lake_settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its parts are runs, not dates."""
+    rows = [good("runs", run_id=night.run_id, ds=night.ds)]
+    data = pa.Table.from_pylist(rows, schema=BY_NAME["runs"].schema)
+    night.stage("runs", data, partitions=[night.run_id])
+    for record in night.staging.records():
+        night.mark_audited(record.table)
+    Publisher(night.catalog).publish(night.staging, night.ds.isoformat())
+    assert shown(lake_settings, monkeypatch, "show", "runs", "--ds", night.ds.isoformat()) == 0
+    assert night.run_id in capsys.readouterr().out
+    assert shown(lake_settings, monkeypatch, "show", "runs", "--ds", "2026-01-01") == 2
+    assert "no row for ds 2026-01-01" in capsys.readouterr().err

@@ -306,6 +306,18 @@ def test_a_failure_after_publish_takes_nothing_back() -> None:
     assert report.verdict(records).word == "Published"
 
 
+def test_an_error_is_told_as_it_stands() -> None:
+    """A path with '..' is no slip of the pen."""
+    failed = {
+        "step": "ingest",
+        "outcome": "failed",
+        "error": "'../raw/events.csv': no such file.",
+        "exit_code": 2,
+    }
+    said = report.verdict({"ingest": failed}).sentence
+    assert said.startswith("ingest: '../raw/events.csv': no such file. Nothing was published;")
+
+
 def test_a_night_before_these_measures_is_told_as_it_was(night: Night) -> None:
     """Cards and notes of older nights lack the measures by segment, and there was no experiment."""
     older = {k: v for k, v in MODEL.items() if k != "evaluation"}

@@ -117,6 +117,11 @@ def test_after_a_rollback_the_earlier_runs_rows_are_traced(lake) -> None:
     assert dict(origin.facts.attributes)["colour"] == "red"
 
 
+def test_a_language_that_is_no_longer_written_is_traced_still(lake) -> None:
+    run_night(lake)
+    assert traced(lake, languages=["zh"])["en", "description"].fits
+
+
 def test_it_is_told_in_words_and_as_json(lake, capsys: pytest.CaptureFixture[str]) -> None:
     run_night(lake)
     settings = load_settings(lake=str(lake), channels=["description"])

@@ -166,6 +166,25 @@ def test_too_few_texts_leave_the_copy_to_templates(night):
     assert night.candidates() == []
 
 
+@pytest.mark.timeout(120)
+def test_texts_that_are_all_too_long_leave_the_copy_to_templates(make_night):
+    """Cleaning lets 300 Chinese characters pass; the network learns from 160 tokens at most."""
+    night = make_night(languages=["zh"])
+    rows = shop(night.ds, 320, 1.0)
+    for row in rows:
+        # Of many letters, so that no piece of a text becomes one token.
+        letters = "".join(
+            chr(0x4E00 + (int(row["product_id"][1:]) * 191 + 37 * i) % 3000) for i in range(180)
+        )
+        row["description_zh"] += letters + "。"
+    put(night, "products", rows)
+    summary = train_writer.run(night)
+    assert summary["trained"] is False
+    assert "none of" in summary["why"]
+    assert "templates" in summary["why"]
+    assert night.notes()["writer"]["pairs"] >= train_writer.MIN_PAIRS
+
+
 def test_an_unknown_language_is_bad_input(make_night):
     night = make_night(languages=["en", "fr"])
     put(night, "products", shop(night.ds, 5))
