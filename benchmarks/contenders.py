@@ -147,12 +147,13 @@ def _pools(split: Split, scores: Sequence[Score]) -> Iterator[Pool]:
         yield Pool.of(found, (seen.row, seen.item), (row.astype(np.int64), item.astype(np.int32)))
 
 
-def graph_filter(protocol: Protocol, seed: int) -> Contender:
-    """BSPM as published and the filter that the validation prefers, both with equal weight.
+def graph_filter(protocol: Protocol, seed: int, alone: bool = False) -> Contender:
+    """BSPM as published and the filter that the validation prefers, with equal weight.
 
     The pair is kept unless the validation finds it worse than the better of the two by more than one standard
     error (Breiman et al., 1984): a random split of the training items is not how the test items were drawn,
-    and of models that it cannot tell apart it must not pick the most particular one.
+    and of models that it cannot tell apart it must not pick the most particular one. `alone`: only the filter
+    that the validation prefers.
     """
     choosing, testing = protocol.choosing, protocol.testing
     choosing = replace(choosing, users=choosing.users[:: max(1, len(choosing.users) // FILTER_USERS)])
@@ -165,15 +166,16 @@ def graph_filter(protocol: Protocol, seed: int) -> Contender:
     chosen, tried = search({}, FILTER_GRID, value)
     both = [start, chosen] if chosen != start else [start]
     if len(both) == 2:
-        alone, pair = (
+        single, pair = (
             choosing.per_user(score, protocol.k)["ndcg"]
             for score in (solved.score(chosen), solved.pair(both))
         )
         tried.append({"what": "pair", "ndcg": float(pair.mean())})
-        if alone.mean() - pair.mean() > alone.std() / np.sqrt(len(alone)):
+        if alone or single.mean() - pair.mean() > single.std() / np.sqrt(len(single)):
             both = [chosen]
     final = _Filters(user_items(testing.past), seed)
-    return Contender("graph_filter", final.pair(both), chosen={"filters": both}, tried=tried)
+    name = "graph_filter_alone" if alone else "graph_filter"
+    return Contender(name, final.pair(both), chosen={"filters": both}, tried=tried)
 
 
 @dataclass
@@ -223,7 +225,7 @@ def contenders(protocol: Protocol, wanted: str, seed: int) -> Iterator[Contender
 
 def names(protocol: Protocol) -> tuple[str, ...]:
     if not protocol.ordered:
-        return ("popularity", "graph_filter")
+        return ("popularity", "graph_filter", "graph_filter_alone")
     known = protocol.testing.items.attributes is not None
     return ("popularity", "item_graph", *(("attributes",) if known else ()), "sequence", "blend")
 
@@ -234,4 +236,5 @@ BUILD = {
     "attributes": attributes,
     "sequence": sequence,
     "graph_filter": graph_filter,
+    "graph_filter_alone": partial(graph_filter, alone=True),
 }
