@@ -164,7 +164,8 @@ class _Findings:
         self.alike += sum(map(len, clusters))
         near = {frozenset((a, b)): s for a, b, s in shelf.pairs}
         for cluster in clusters[:EXAMPLES]:
-            pair = next(sorted(p) for p in near if p <= set(cluster))
+            members = set(cluster)
+            pair = next(sorted(p) for p in near if p <= members)
             shown = [(products[i]["block"], products[i]["product_id"], products[i]["rank"]) for i in pair]
             self.largest.append((len(cluster), category, shown, near[frozenset(pair)]))
         self.largest = sorted(self.largest, key=lambda c: (-c[0], c[1]))[:EXAMPLES]

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.cli import main
-from jobs.errors import BadInput
-from jobs.intake.files import find_files
+from jobs.intake.files import NotThere, find_files
 from jobs.intake.landing import land
 from jobs.night import Night
 from jobs.settings import ROOT, Source
@@ -43,13 +42,14 @@ def deliveries(source: Source, night: Night, missing: list[str]) -> list[tuple[l
 
     A shop that delivers nothing on one day is a matter for the checks of
     volume and freshness, which know its history; it does not stop the night here.
+    A place that may not be looked through does: nobody knows what was delivered there.
     """
     standing = [f for f in source.files if _DS not in f]
     daily = []
     for pattern in (f.replace(_DS, night.ds.isoformat()) for f in source.files if _DS in f):
         try:
             find_files([pattern], night.settings)
-        except BadInput:
+        except NotThere:
             missing.append(pattern)
         else:
             daily.append(pattern)

@@ -1,6 +1,6 @@
 """What people decided about published copy: kept in the lake, read by every later night.
 
-    reviews/<number>-<digest>.json    one import: its reviewer and its decisions, in the order of the file
+    reviews/<number>-<digest>.json    one import: its reviewer and its decisions, those of a text in order
 
 A decision holds from the date on which it was made: a night reads none of a later date. Among several about
 one text the one imported last wins. A file changes only when something in it is erased.
@@ -169,14 +169,35 @@ def _batches(store: Store, keys: Iterable[str]) -> Iterator[dict[str, Any]]:
 def add(store: Store, decisions: Sequence[Decision], reviewer: str = "") -> list[Decision]:
     """Keep the decisions that are not known yet, as one file; returns those.
 
-    Known is what an earlier import said of the same text with the same words on the same date.
+    Known is what earlier imports said last of the same text, with the same words on the same date: what was
+    said before and then revised is said anew.
     """
     keys = store.list(REVIEWS)
-    known = set(_decisions(store, keys))
-    new = [d for d in dict.fromkeys(decisions) if d not in known]
+    asked = _by_place(decisions)
+    said = _by_place(d for d in _decisions(store, keys) if _place(d) in asked)
+    new = [d for place, found in asked.items() for d in found[_overlap(said.get(place, []), found) :]]
     if new:
         _write(store, _next(keys, new), {"reviewer": reviewer, "decisions": [d.as_json() for d in new]})
     return new
+
+
+def _place(decision: Decision) -> tuple[Key, date]:
+    return decision.key, decision.made
+
+
+def _by_place(decisions: Iterable[Decision]) -> dict[tuple[Key, date], list[Decision]]:
+    """What was decided about each text on each date, in order; the same twice in a row once."""
+    found: dict[tuple[Key, date], list[Decision]] = {}
+    for decision in decisions:
+        here = found.setdefault(_place(decision), [])
+        if here[-1:] != [decision]:
+            here.append(decision)
+    return found
+
+
+def _overlap(said: Sequence[Decision], asked: Sequence[Decision]) -> int:
+    """How many of the first asked are the last that was said, in the same order."""
+    return next(n for n in range(len(asked), -1, -1) if said[len(said) - n :] == asked[:n])
 
 
 def _next(keys: Sequence[str], decisions: Sequence[Decision]) -> str:

@@ -67,17 +67,22 @@ def filesystem(uri: str, settings: Settings) -> tuple[pafs.FileSystem, str]:
     return pafs.LocalFileSystem(), uri
 
 
+class NotThere(BadInput):
+    """A pattern names no file, and its folder or bucket could be looked through."""
+
+
 def find_files(patterns: Iterable[str], settings: Settings) -> list[Found]:
     """Files that paths, folders, globs and `s3://` URIs name, each once, sorted.
 
     Names that start with '.' or '_' are left out of folders and globs.
-    Raises `BadInput` where a pattern names nothing, `Transient` where a store does not answer.
+    Raises `NotThere` where a pattern names nothing, `BadInput` where one may not look, `Transient` where a
+    store does not answer.
     """
     found: dict[str, Found] = {}
     for pattern in patterns:
         here = _find(pattern, settings)
         if not here:
-            raise BadInput(
+            raise NotThere(
                 f"'{pattern}': no such file; give a file, a folder, a glob in quotes, or s3://bucket/…"
             )
         for file in here:
@@ -243,8 +248,7 @@ def _refuse_binary(file: Found, block: bytes, read: Read) -> None:
 
 
 def _csv_header(file: Found, first: str, read: Read) -> tuple[str, ...]:
-    rows = csv.reader(io.StringIO(first, newline=""), delimiter=read.delimiter[0])
-    header = [name.strip() for name in next(rows, [])]
+    header = [name.strip() for name in _first_record(first, read.delimiter)]
     folded = [name.lower() for name in header]
     for name in header:
         if folded.count(name.lower()) > 1:
@@ -253,6 +257,15 @@ def _csv_header(file: Found, first: str, read: Read) -> tuple[str, ...]:
         # A frame saved with its index begins with a column without a name.
         header = [name or f"_column_{place + 1}" for place, name in enumerate(header)]
     return tuple(header)
+
+
+def _first_record(text: str, delimiter: str) -> list[str]:
+    """The fields of the first record. Python's reader takes one character, Spark a delimiter of several."""
+    if len(delimiter) == 1:
+        return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+    stand_in = next(c for c in map(chr, range(0xE000, 0xF8FF)) if c not in text)
+    rows = csv.reader(io.StringIO(text.replace(delimiter, stand_in), newline=""), delimiter=stand_in)
+    return [field.replace(stand_in, delimiter) for field in next(rows, [])]
 
 
 def _check_json_start(file: Found, first: str, read: Read) -> None:

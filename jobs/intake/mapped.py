@@ -17,7 +17,11 @@ from jobs.intake.mapping import DAY, ENTITIES, Entity, EntityName, Mapping, cont
 from jobs.intake.raw import FILE, RAW, UNREADABLE, as_text, quoted
 
 # A time of day that says its own zone: `…:56Z`, `…:56 UTC`, `…:56.1 +02:00`, `…:56 Europe/London`.
-_ZONED = r":\d{2}(\.\d+)?\s*(Z|UTC|GMT|[+-]\d{1,2}(:?\d{2})?|[A-Za-z]+/\S+)$"
+_SECOND = r":\d{1,2}(\.\d+)?\s*"
+_OFFSET = r"(UTC|GMT|UT)?[+-]\d{1,2}(:?\d{1,2}){0,2}"
+_ZONED = rf"{_SECOND}(Z|UTC|GMT|UT|UCT|{_OFFSET}|[CEMW]ET|[CEMP]ST\d[CEMP]DT|[A-Za-z]+/\S+)$"
+# Any other name is not to be guessed at: Spark takes BST for Bangladesh's time, and PST in July for PDT.
+_NAMED = _SECOND + r"[A-Za-z]\S*$"
 # Spark also reads '12:30' as half past twelve today, and '2016' as a day: no time without its whole date.
 _DATED = r"^\d{4}-\d{1,2}-\d{1,2}([T ]|$)"
 _CLOCK = re.compile(
@@ -124,8 +128,11 @@ def landed_rows(mapping: Mapping, name: EntityName, values: DataFrame, arrival: 
     own = F.to_date("instant")
     known = F.col("known")
     if name == "events":
+        castable = F.col("event_time").try_cast("timestamp").isNotNull()
         too_late = own < F.date_sub(known, arrival.lookback_days)
         rules = [
+            # Left as it came, a cast would take it for some other instant.
+            F.when(own.isNull() & castable, F.lit("unreadable_event_time")),
             F.when(own > known, F.lit("from_the_future")),
             F.when(too_late, F.lit("too_late")),
         ]
@@ -172,8 +179,9 @@ def _instant(text: Column, timezone: str, time_format: str) -> Column:
         # `as_text` marks what was an instant in SQL already.
         own = F.when(text.rlike(r"^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}\.\d{6}Z$"), text.try_cast("timestamp"))
     else:
-        read = F.when(text.rlike(_DATED), text.try_cast("timestamp"))
         zoned = text.rlike(_ZONED)
+        sure = text.rlike(_DATED) & (zoned | ~text.rlike(_NAMED))
+        read = F.when(sure, text.try_cast("timestamp"))
         own = F.lit(None).cast("timestamp")
     local = F.to_utc_timestamp(read, timezone)
     instant = F.coalesce(own, F.when(zoned, read).otherwise(local))

@@ -6,6 +6,7 @@ as one `BadInput` that names the file, the key and the nearest right one.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import re
 import tomllib
@@ -79,6 +80,16 @@ class Read(_Strict):
             ZoneInfo(value)
         except (KeyError, ValueError, OSError):
             raise ValueError(f"'{value}' is no time zone; use a name such as Europe/London or UTC") from None
+        return value
+
+    @field_validator("delimiter")
+    @classmethod
+    def _separator(cls, value: str) -> str:
+        # Spark would read a backslash as the start of an escape, and quotes and line ends are its own.
+        if any(mark in value for mark in '\\"\r\n'):
+            raise ValueError(
+                f'{value!r} has a backslash, a quote or a line end; write a tab in double quotes, "\\t"'
+            )
         return value
 
     @field_validator("encoding")
@@ -207,6 +218,15 @@ def _sentence(path: Path, error: ValidationError) -> str:
     return f"mapping {path}: '{where}': {first['msg'].removeprefix('Value error, ')}"
 
 
+def _check_encoding(where: str, read: Read) -> None:
+    """Lines are told apart by their bytes before they are decoded, which wide characters do not bear."""
+    wide = codecs.lookup(read.encoding).name.startswith(("utf-16", "utf-32"))
+    if wide and read.format == "csv" and not read.multiline:
+        raise BadInput(f"{where}: {read.encoding} needs multiline = true, or convert the files to UTF-8")
+    if wide and read.format == "jsonl":
+        raise BadInput(f"{where}: {read.encoding} cannot be read line by line; convert the files to UTF-8")
+
+
 def _check(mapping: Mapping) -> None:
     """What the types cannot say: the contract's columns, each once, the required ones all there."""
     entities = mapping.entities()
@@ -214,6 +234,7 @@ def _check(mapping: Mapping) -> None:
     if not entities:
         raise BadInput(f"{here}: add a section [events], [products] or [users]")
     for name, entity in entities.items():
+        _check_encoding(f"{here}: '{name}.read.encoding'", entity.read)
         known = mappable_columns(name)
         for part in ("columns", "sql"):
             for key in getattr(entity, part):

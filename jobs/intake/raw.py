@@ -114,17 +114,28 @@ def _csv(spark: SparkSession, paths: list[str], files: list[RawFile], read: Read
 
 def _java_charset(encoding: str) -> str:
     name = codecs.lookup(encoding).name
+    if name.startswith(("utf-16-", "utf-32-")):
+        return name.replace("-le", "le").replace("-be", "be")
     return "utf-8" if name == "utf-8-sig" else name
 
 
+def _text(spark: SparkSession, paths: list[str], read: Read, whole: bool = False) -> DataFrame:
+    """Lines, or whole files, as `value`, beside the file's name: Spark itself takes their bytes for UTF-8."""
+    value, charset = F.col("value"), _java_charset(read.encoding)
+    if charset not in ("utf-8", "ascii"):
+        value = F.decode(value.cast("binary"), charset)
+    unmarked = F.ltrim(value, F.lit("\ufeff"))
+    return spark.read.text(paths, wholetext=whole).select(unmarked.alias("value"), _file_name())
+
+
 def _json_lines(spark: SparkSession, paths: list[str], files: list[RawFile], read: Read) -> DataFrame:
-    lines = spark.read.text(paths).select(F.col("value").alias("_value"), _file_name())
+    lines = _text(spark, paths, read).withColumnRenamed("value", "_value")
     return _from_json_rows(lines.where("length(trim(_value)) > 0"), [], files)
 
 
 def _json(spark: SparkSession, paths: list[str], files: list[RawFile], read: Read) -> DataFrame:
     """Files that are one object keyed by id, or one array, as rows; the id is the column `_key`."""
-    whole = spark.read.text(paths, wholetext=True).select(F.col("value"), _file_name())
+    whole = _text(spark, paths, read, whole=True)
     keyed = F.from_json("value", _MAP)
     listed = F.from_json("value", T.ArrayType(T.StringType()))
     is_list = F.ltrim(F.col("value")).startswith("[")

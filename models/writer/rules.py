@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.resources import files
 
-from models.writer.text import normalise
+from models.writer.text import normalise, typewritten
 
 # Not as a path: executors have this package inside an archive.
 FOLDER = files(__package__) / "rules"
@@ -43,7 +43,7 @@ class Rule:
     @cached_property
     def _literals(self) -> dict[str, re.Pattern[str]]:
         """Phrase → itself as a word: "risk free" is not in "frisk freely"."""
-        ends = [(p, p[0].isascii(), p[-1].isascii()) for p in map(normalise, self.phrases)]
+        ends = [(p, p[0].isascii(), p[-1].isascii()) for p in map(_plain, self.phrases)]
         return {
             p: re.compile(
                 f"{'(?<![a-z0-9])' if a else ''}{re.escape(p)}{'(?![a-z0-9])' if b else ''}"
@@ -60,7 +60,8 @@ class Rule:
         return re.compile(self.exempt) if self.exempt else None
 
     def find(self, text: str) -> Iterator[re.Match[str]]:
-        """Where a text that `normalise` has seen breaks the rule."""
+        """Where a text that `normalise` has seen breaks the rule; a match has its marks `typewritten`."""
+        text = typewritten(text)
         free: list[tuple[int, int]] | None = None
         # Few texts hold a phrase, and to look for a plain string costs next to nothing.
         patterns = [pattern for phrase, pattern in self._literals.items() if phrase in text]
@@ -73,7 +74,11 @@ class Rule:
 
     def matches(self, text: str) -> Iterator[str]:
         """What breaks the rule in a text that `normalise` has seen."""
-        return (match[0] for match in self.find(text))
+        return (text[match.start() : match.end()] for match in self.find(text))
+
+
+def _plain(phrase: str) -> str:
+    return typewritten(normalise(phrase))
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ _HIDDEN = (
 HIDDEN = re.compile(f"[{_HIDDEN}]")
 _INVISIBLE = re.compile(f"[{_HIDDEN}{_JOINERS}\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _BEFORE_FRACTION = re.compile("(?<=\\d)(?=[\u00bc-\u00be\u2150-\u215e])")
+_APOSTROPHE, _DASH = re.compile("[\u2018\u2019\u02bc]"), re.compile("[\u2010-\u2015\u2212]")
 _BETWEEN_HAN = re.compile(f"(?<=[{HAN}])[ \\t]+(?=[{HAN}])")
 _SENTENCE_END = re.compile(
     "(?<=[.!?])(?<!\\bno\\.)(?<!\\bNo\\.)(?<!\\bRs\\.)"
@@ -51,6 +52,14 @@ def cased(text: str) -> str:
 def normalise(text: str) -> str:
     """As `cased`, in lower case."""
     return cased(text).lower()
+
+
+def typewritten(text: str) -> str:
+    """Typographic apostrophes, hyphens and dashes as ASCII has them, each in its own place.
+
+    For phrases alone: of numbers, a minus is no hyphen and a dash is a range.
+    """
+    return text if text.isascii() else _DASH.sub("-", _APOSTROPHE.sub("'", text))
 
 
 def clean_string(text: str) -> str:

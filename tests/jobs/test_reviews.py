@@ -188,6 +188,30 @@ def test_among_decisions_of_one_date_the_one_imported_last_wins(lake, store):
     assert found.of("p0000", "en", "description").edit == "text 11"
 
 
+def test_a_decision_that_is_made_again_after_another_stands_again(lake, store):
+    first, second = decision("edit", "a", "First"), decision("edit", "a", "Second")
+    for one in (first, second, first):
+        assert add(store, [one]) == [one]
+    assert add(store, [first]) == []
+    read = night_of(lake, DAY + timedelta(days=1))
+    assert Reviews.as_of(read).of("p0000", "en", "description").edit == "First"
+    for verdict in ("reject", "accept", "reject"):
+        add(store, [decision(verdict, "b", language="zh")])
+    later = night_of(lake, DAY + timedelta(days=1), "later")
+    assert Reviews.as_of(later).of("p0000", "zh", "description").rejects("b")
+
+
+def test_a_file_with_several_decisions_about_one_text_is_known_when_it_comes_again(store):
+    both = [decision("edit", "a", "First"), decision("reject", "c", language="zh")]
+    back = [*both, decision("edit", "a", "Second"), decision("edit", "a", "First")]
+    assert len(add(store, back)) == 4
+    assert add(store, back) == []
+    # Decisions of a later date are other decisions, and a part that is new is kept.
+    add(store, [decision("edit", "a", "Third", days=2)])
+    assert add(store, back) == []
+    assert add(store, [*back[-2:], decision("edit", "a", "Fourth")]) == [decision("edit", "a", "Fourth")]
+
+
 def test_erasing_a_product_leaves_none_of_its_words_and_no_later_night_brings_them_back(lake, store):
     text = described(lake)[KEY]["text"]
     add(store, [decision("edit", text, EDIT), decision("reject", "x", product_id="p0001")], "Ann")

@@ -54,6 +54,12 @@ def test_the_header_survives_byte_order_mark_spaces_and_quotes(
     assert check(path, lake_settings).columns == ("id", "name", "a,b", "_column_4")
 
 
+def test_a_delimiter_of_several_characters_parts_the_header(tmp_path: Path, lake_settings: Settings) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(b'id||"a||b"||c|d\n1||2||3\n')
+    assert check(path, lake_settings, delimiter="||").columns == ("id", "a||b", "c|d")
+
+
 def test_the_same_content_has_the_same_hash_and_its_size_is_unpacked(
     tmp_path: Path, lake_settings: Settings
 ) -> None:

@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 
 from jobs import ingest
 from jobs.errors import BadInput
+from jobs.intake import files
 from jobs.intake.command import import_files
 from jobs.intake.landing import parts
 from jobs.night import Night
@@ -52,6 +53,22 @@ def test_a_nights_own_files_land_once_as_of_the_night(
     assert summary["missing"] == [str(shop / "u-2026-01-03.csv")]
 
 
+def test_a_place_that_may_not_be_looked_through_is_no_day_without_a_delivery(
+    shop: Path, make_night: Callable[..., Night], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    denied = "AWS Error ACCESS_DENIED during ListObjectsV2 operation: Access Denied"
+
+    class Closed:
+        def get_file_info(self, path: str) -> None:
+            raise OSError(f"When listing objects under key '' in bucket 'raw': {denied}")
+
+    monkeypatch.setattr(files, "filesystem", lambda uri, settings: (Closed(), uri.removeprefix("s3://")))
+    source = Source(mapping=str(shop / "shop.toml"), files=["s3://raw/u-{ds}.csv"])
+    with pytest.raises(BadInput, match=r"'s3://raw/u-2026-01-03\.csv': the store refused") as told:
+        ingest.run(make_night("2026-01-03", sources=[source]))
+    assert told.value.exit_code == 2
+
+
 def test_a_standing_pattern_that_matches_nothing_is_a_wrong_setting(
     shop: Path, make_night: Callable[..., Night]
 ) -> None:
@@ -63,10 +80,10 @@ def test_a_standing_pattern_that_matches_nothing_is_a_wrong_setting(
 def test_the_command_tells_what_landed(shop: Path, lake_settings: Settings, spark: Any, capsys: Any) -> None:
     from datetime import date
 
-    files = [str(shop / "u-*.csv")]
-    import_files(lake_settings, shop / "shop.toml", files, date(2026, 1, 2), False)
+    named = [str(shop / "u-*.csv")]
+    import_files(lake_settings, shop / "shop.toml", named, date(2026, 1, 2), False)
     shown = capsys.readouterr().out
     assert "shop: users: 2 rows from 2 file(s), days 2026-01-02 to 2026-01-02" in shown
     assert "nightshelf nightly --ds 2026-01-02" in shown
-    import_files(lake_settings, shop / "shop.toml", files, date(2026, 1, 2), True)
+    import_files(lake_settings, shop / "shop.toml", named, date(2026, 1, 2), True)
     assert [(d["entity"], d["status"]) for d in json.loads(capsys.readouterr().out)] == [("users", "known")]

@@ -111,6 +111,18 @@ def test_without_an_id_of_its_own_an_event_is_its_content(lander: Lander, rows: 
         ("2026-01-01 10:00:00 UTC", "2026-01-01 10:00:00.000000Z"),
         ("2026-07-01T10:00:00+0200", "2026-07-01 08:00:00.000000Z"),
         ("2026-07-01 10:00", "2026-07-01 09:00:00.000000Z"),
+        ("2026-07-01 10:00:00 GMT+8", "2026-07-01 02:00:00.000000Z"),
+        ("2026-07-01 10:00:00 UTC+08:00", "2026-07-01 02:00:00.000000Z"),
+        ("2026-07-01 10:00:00.5UTC-03:30", "2026-07-01 13:30:00.500000Z"),
+        ("2026-07-01 1:0:0 +8", "2026-06-30 17:00:00.000000Z"),
+        ("2026-07-01 10:00:00 UT", "2026-07-01 10:00:00.000000Z"),
+        ("2026-07-01 10:00:00 CET", "2026-07-01 08:00:00.000000Z"),
+        ("2026-07-01 10:00:00 PST8PDT", "2026-07-01 17:00:00.000000Z"),
+        ("2026-07-01 10:00:00 Asia/Shanghai", "2026-07-01 02:00:00.000000Z"),
+        # Spark would make an instant of each of these.
+        ("2026-07-01 10:00:00 PST", None),
+        ("2026-07-01 10:00:00 BST", None),
+        ("2026-07-01 10:00:00 IST", None),
         # Spark would read the first as today's noon and the second as New Year's day.
         ("12:30", None),
         ("2026", None),
@@ -169,6 +181,66 @@ def test_late_events_keep_their_day_and_the_rest_fall_to_the_day_of_arrival(
         "soon": (10, None),
     }
     assert {r["arrived"] for r in rows()} == {date(2026, 1, 10)}
+
+
+def test_a_time_of_a_zone_that_is_not_sure_is_refused_and_not_cast_later(lander: Lander, rows: Any) -> None:
+    times = ["2026-01-10 12:00:00 IST", "12:30", "2026-01-10 12:00:00 GMT+8"]
+    lander({"a.csv": HEADER + "".join(f"u,p,{t},1\n" for t in times)}, arrived="2026-01-10")
+    assert {r["event_time"]: r["broken"] for r in rows()} == {
+        times[0]: "unreadable_event_time",
+        times[1]: "unreadable_event_time",
+        "2026-01-10 04:00:00.000000Z": None,
+    }
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "big5", "utf-8-sig"])
+@pytest.mark.parametrize("kind", ["jsonl", "json"])
+def test_json_is_read_in_the_encoding_of_the_mapping(
+    lander: Lander, rows: Any, kind: str, encoding: str
+) -> None:
+    lines = [json.dumps({"sku": str(n), "t": f"一{n}上"}, ensure_ascii=False) for n in range(3)]
+    text = "\n".join(lines) if kind == "jsonl" else "[" + ",".join(lines) + "]"
+    mapping = f"""
+source = "shop"
+[read]
+format = "{kind}"
+encoding = "{encoding}"
+[products.columns]
+product_id = "sku"
+title_zh = "t"
+"""
+    lander({"p.json": text.encode(encoding)}, mapping, "2026-01-02")
+    found = rows("products", "product_id")
+    assert [r["title_zh"] for r in found] == ["一0上", "一1上", "一2上"]
+    assert json.loads(found[0]["raw"])["t"] == "一0上"
+
+
+@pytest.mark.parametrize(("kind", "more"), [("json", ""), ("csv", "multiline = true")])
+def test_wide_characters_are_read_where_lines_need_not_be_told_apart_first(
+    lander: Lander, rows: Any, kind: str, more: str
+) -> None:
+    text = '[{"sku": "1", "t": "一上"}]' if kind == "json" else "sku,t\n1,一上\n"
+    for name, encoding in (("bom", "utf-16"), ("le", "utf-16-le")):
+        mapping = f"""
+source = "{name}"
+[read]
+format = "{kind}"
+encoding = "{encoding}"
+{more}
+[products.columns]
+product_id = "sku"
+title_zh = "t"
+"""
+        lander({f"{name}.{kind}": text.encode(encoding)}, mapping, "2026-01-02")
+    assert [r["title_zh"] for r in rows("products", "product_id")] == ["一上", "一上"]
+
+
+def test_a_delimiter_of_several_characters_parts_rows_and_leaves_quotes(lander: Lander, rows: Any) -> None:
+    mapping = EVENTS.replace("[read]", '[read]\ndelimiter = "||"')
+    text = 'who||what||when||price\nu|v||"p||""q"""||2026-01-01||1\n||||2026-01-02||2\n'
+    lander({"a.csv": text}, mapping)
+    found = [(r["user_id"], r["product_id"], r["price"], r["broken"]) for r in rows()]
+    assert found == [("u|v", 'p||"q"', "1", None), (None, None, "2", None)]
 
 
 def test_rows_without_a_day_fall_to_the_latest_of_a_history(lander: Lander, rows: Any) -> None:

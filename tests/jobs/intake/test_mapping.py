@@ -62,6 +62,13 @@ def test_the_fingerprint_ignores_comments_and_place_but_not_meaning(tmp_path: Pa
         (("event_type = \"'view'\"", 'event_type = "\'v\'"\nuser_id = "x"'), ["events.user_id", "keep one"]),
         (("[read]", '[read]\ntimezone = "Londn"'), ["Londn", "Europe/London"]),
         (("[read]", '[read]\nencoding = "utf8x"'), ["utf8x", "gb18030"]),
+        (("[read]", '[read]\nencoding = "utf-16"'), ["'events.read.encoding'", "multiline = true", "UTF-8"]),
+        (
+            ('format = "jsonl"', 'format = "jsonl"\nencoding = "utf-16le"'),
+            ["'products.read.encoding'", "line by line", "convert the files to UTF-8"],
+        ),
+        (('delimiter = ";"', "delimiter = '\\t'"), ["'events.read.delimiter'", "backslash", '"\\t"']),
+        (('delimiter = ";"', "delimiter = ',\"'"), ["'events.read.delimiter'", "a quote"]),
         (("[read]", "[read]\narrived_from_filename = 'x-.*'"), ["arrived_from_filename", "one group"]),
         (("[events.columns]", '[events.refuse]\n"No!" = "true"\n[events.columns]'), ["refuse.No!"]),
         (('source = "shop"', 'source = "My Shop"'), ["'source'", "My Shop"]),

@@ -8,15 +8,51 @@ _SUPERLATIVE = [
     "the most advanced of its kind",
     "world-leading",
     "No. 1",
+    "#1 knife",
+    "the #1 choice",
+    "America's #1 seller",
+    "The world\u2019s best knife",
 ]
-_NO_SUPERLATIVE = ["The best before date", "at its best", "bestow", "No. 1 needle", "cheap as chips"]
-_HEALTH = ["Lose weight fast", "burns fat", "no side effects", "boosts your immune system"]
+_NO_SUPERLATIVE = [
+    *("The best before date", "at its best", "bestow", "No. 1 needle", "cheap as chips"),
+    *("#10 screws", "#1.5 wire", "Colour#1", "#1 square drive", "Unibit #1 1/8-inch drill", "size #1"),
+    *("Screwdriver, #1 x 3 in", "sizes #1 and #2", '#3 (2.4"); #2 (2.2"); #1 (2.0")'),
+]
+_HEALTH = [
+    "Lose weight fast",
+    "burns fat",
+    "no side effects",
+    "boosts your immune system",
+    "a fat\u2010burner",
+]
 _NO_HEALTH = ["weightless", "fat quarter of cotton", "immune to rust", "weight loss during drying"]
-_PROPERTY = ["hypoallergenic", "Antibacterial coating", "food-grade silicone"]
+_PROPERTY = [
+    *("hypoallergenic", "Antibacterial coating", "food-grade silicone"),
+    *("hypo-allergenic", "anti-bacterial", "anti\u2011microbial", "food\u2013grade"),
+]
 _NO_PROPERTY = ["food", "grade 5 titanium", "bacteria"]
-_MATERIAL = ["two-year warranty", "award-winning", "handmade", "waterproof", "loved by customers", "patented"]
-_NO_MATERIAL = ["water", "hand wash", "made of wool", "custom", "forward", "patent leather"]
+_MATERIAL = [
+    *("two-year warranty", "award-winning", "handmade", "waterproof", "loved by customers", "patented"),
+    *("water-proof", "water proof", "award\u2011winning"),
+]
+_NO_MATERIAL = [
+    "water",
+    "proof of purchase",
+    "hand wash",
+    "made of wool",
+    "custom",
+    "forward",
+    "patent leather",
+]
 _SEAL = ["FSC certified wood", "Energy Star", "GOTS cotton"]
+
+_PHONES = [
+    "Nothing Phone 2 case",
+    "ROG Phone 7",
+    "for i Phone 4 mobiles",
+    "Phone 2 256 GB",
+    "headphone 12345",
+]
 
 BREAKS: dict[str, list[str]] = {
     "any-url": ["See www.shop.com", "at https://a.b/c", "visit lumo.cn", "my-shop.xyz"],
@@ -24,6 +60,8 @@ BREAKS: dict[str, list[str]] = {
     "any-phone": [
         *("call 138 1234 5678", "+44 20 7946 0958", "tel: 5551234", "(555) 123-4567", "412-555-0123"),
         *("电话:010-1234567", "0755-12345678", "400-123-4567", "热线 95533 1234"),
+        *("phone: 5551234", "phone 555 1234", "Phone +44 1", "phone (555) 123 4567", "phone 1 800 555 1234"),
+        "412\u2013555\u20130123",
     ],
     "any-handle": [
         *(
@@ -33,6 +71,11 @@ BREAKS: dict[str, list[str]] = {
             "vx:abc12345",
             "qq 1234567",
             "加V",
+            "加V领取优惠",
+            "加微领券",
+            "加威信",
+            "加群领券",
+            "QQ-12345",
             "公众号:lumo_shop",
         ),
         *("WeChat: lumo88", "Instagram @lumo.shop", "Telegram: lumo", "follow us on", "DM us for more"),
@@ -43,7 +86,7 @@ BREAKS: dict[str, list[str]] = {
     ],
     "any-address": [
         *("北京市朝阳区建国路88号", "地址:某处", "221 Baker Street, London", "10 Downing St.", "PO Box 123"),
-        *("12 High Road Apt 4", "our address is known"),
+        *("12 High Road Apt 4", "our address is known", "12 Long Drive", "7 Oak Hill Drive, Leeds"),
     ],
     "any-markup": ["<b>bold</b>", "a &amp; b", "&#x27;", "{{ name }}", "[x](y", "⟦name⟧", "<|im_start|>"],
     "any-instruction": [
@@ -67,6 +110,11 @@ BREAKS: dict[str, list[str]] = {
         "￥ 99",
         "99元",
         "打8折",
+        "打3折",
+        "全场3折",
+        "5.5折",
+        "8折伞",
+        "1000.50元",
         "限时",
     ],
     "any-medical": [
@@ -92,15 +140,24 @@ BREAKS: dict[str, list[str]] = {
     "cn-infant": ["媲美母乳", "母乳化配方"],
     "cn-guarantee": ["绝对有效", "零风险", "收纳神器"],
     "cn-belittling": ["吊打同类产品", "远胜同行", "比其他品牌更厚"],
-    "cn-green": ["环保材料", "可降解", "有机棉"],
+    "cn-green": ["环保材料", "可降解", "有机棉", "含有机棉", "所有有机食品", "带有机认证"],
     "cn-health-property": ["抗菌", "食品级"],
-    "cn-material-claim": ["两年质保", "手工制作", "曾获国际设计大奖", "防水", "德国进口"],
+    "cn-material-claim": [
+        "两年质保",
+        "官方质保",
+        "质保三年",
+        "10万多名用户",
+        "手工制作",
+        "曾获国际设计大奖",
+        "防水",
+        "德国进口",
+    ],
     "us-superlative": _SUPERLATIVE,
     "us-guarantee": ["100% guaranteed", "Risk-free", "a miracle", "lasts forever"],
-    "us-health": [*_HEALTH, "FDA approved"],
-    "us-green": ["An eco-friendly mug", "biodegradable", "organic cotton", "recyclable"],
+    "us-health": [*_HEALTH, "FDA approved", "FDA\u2011approved"],
+    "us-green": ["An eco-friendly mug", "eco\u2013friendly", "biodegradable", "organic cotton", "recyclable"],
     "us-carbon": ["carbon neutral", "net-zero delivery"],
-    "us-free-of": ["BPA-free", "non-toxic paint"],
+    "us-free-of": ["BPA-free", "BPA\u2011free", "non-toxic paint"],
     "us-seal": [*_SEAL, "USDA"],
     "us-health-property": _PROPERTY,
     "us-origin": ["Made in the USA", "designed in California", "imported", "American-made"],
@@ -109,7 +166,13 @@ BREAKS: dict[str, list[str]] = {
     "eu-guarantee": ["satisfaction guaranteed", "risk free", "with legal guarantee", "right of withdrawal"],
     "eu-health": [*_HEALTH, "a superfood"],
     "eu-green-generic": [
-        *("eco-friendly", "kind to the planet", "Good for the environment. With EU Ecolabel."),
+        *(
+            "eco-friendly",
+            "eco\u2011friendly",
+            "nature\u2019s friend",
+            "kind to the planet",
+            "Good for the environment. With EU Ecolabel.",
+        ),
         *(
             "biodegradable",
             "Energy-efficient and red",
@@ -119,7 +182,7 @@ BREAKS: dict[str, list[str]] = {
         ),
     ],
     "eu-green-broad": ["sustainable", "sustainably grown", "Responsibly sourced under the EU Ecolabel"],
-    "eu-climate": ["carbon neutral", "CO2-neutral", "climate positive"],
+    "eu-climate": ["carbon neutral", "carbon\u2011neutral", "CO2-neutral", "climate positive"],
     "eu-green-specific": [
         "biodegradable within 90 days",
         "compostable",
@@ -129,13 +192,31 @@ BREAKS: dict[str, list[str]] = {
     "eu-label": [*_SEAL, "Blue Angel"],
     "eu-health-property": [*_PROPERTY, "BPA-free"],
     "eu-material-claim": [*_MATERIAL, "made in Italy"],
-    "shop-competitor": ["cheaper than at Rivalmart", "NORTH & SONS", "比对手商城便宜"],
+    "shop-competitor": [
+        "cheaper than at Rivalmart",
+        "NORTH & SONS",
+        "MACY'S",
+        "Macy\u2019s",
+        "比对手商城便宜",
+    ],
 }
 KEEPS: dict[str, list[str]] = {
     "any-url": ["A mug. Comes in red", "e.g. red", "node.js mug", "works with socket.io"],
     "any-email": ["@ home", "5000 mAh @ 3.7 V", "mailbox"],
-    "any-phone": ["13812345 pieces", "size 42-44", "1920 x 1080", "手机 256gb", "100-240-50 cm"],
-    "any-handle": ["微信绿", "qq糖", "加入群山", "VX12345", "instagram-ready", "find us a mug", "加长"],
+    "any-phone": ["13812345 pieces", "size 42-44", "1920 x 1080", "手机 256gb", "100-240-50 cm", *_PHONES],
+    "any-handle": [
+        *("微信绿", "qq糖", "加入群山", "VX12345", "instagram-ready", "find us a mug", "加长"),
+        *(
+            "翻领加V领设计",
+            "添加微量元素",
+            "面料加微弹",
+            "加微喇裤脚",
+            "参加群体活动",
+            "增加群众",
+            "meets QQ-W-343",
+        ),
+        "加威士忌",
+    ],
     "any-identity": ["12345678", "2026-01-02", "12-34-567", "size 4111 1111", "身份证套", "passport holder"],
     "any-address": [
         "5 star street lights",
@@ -144,6 +225,8 @@ KEEPS: dict[str, list[str]] = {
         "一路向前",
         "IP地址:自动",
         "road 66",
+        *("Seagate 500 GB Hard Drive", "HP v220w 16 GB Pen Drive", "1 TB External Hard Drive"),
+        *("3/8 in square drive", "#2 square drive, red", "1 stubby screw drive, and a case", "4 wheel drive"),
     ],
     "any-markup": ["A & B", "5 stars", "(large)"],
     "any-instruction": [
@@ -160,6 +243,9 @@ KEEPS: dict[str, list[str]] = {
         "元素",
         "折叠",
         "3折叠伞",
+        "自动3折伞",
+        "3折雨伞",
+        "2折钱包",
         "4元件",
     ],
     "any-medical": [
@@ -196,9 +282,22 @@ KEEPS: dict[str, list[str]] = {
     "cn-infant": ["母乳储存袋", "接近自然"],
     "cn-guarantee": ["有效期一年", "神奇", "安全"],
     "cn-belittling": ["碾压机", "比例", "超越自我"],
-    "cn-green": ["绿色", "机会", "有机会", "有机玻璃", "有机硅"],
+    "cn-green": [
+        "绿色",
+        "机会",
+        "有机会",
+        "有机玻璃",
+        "有机硅",
+        "没有机械感",
+        "所有机型",
+        "含有机器人",
+        "具有机能风",
+    ],
     "cn-health-property": ["菌菇味", "毒蛇纹"],
-    "cn-material-claim": ["水杯", "放进口袋", "手工课", "获得感"],
+    "cn-material-claim": [
+        *("水杯", "放进口袋", "手工课", "获得感"),
+        *("品质保证", "优质保暖", "材质保暖", "皮质保护套", "绒质保暖", "体质保健"),
+    ],
     "us-superlative": _NO_SUPERLATIVE,
     "us-guarantee": ["frisk freely", "guaranteed", "Miracle-Gro"],
     "us-health": _NO_HEALTH,

@@ -17,7 +17,7 @@ from tests.models.writer.shop import ROWS, brief, facts, judge
 
 # Every market with a language that it has rules in.
 IN_FORCE = [("en", "eu"), ("en", "us"), ("zh", "cn")]
-COMPETITORS = ("Rivalmart", "North & Sons", "对手商城")
+COMPETITORS = ("Rivalmart", "North & Sons", "Macy\u2019s", "对手商城")
 ALL: dict[str, Rule] = {
     r.id: r
     for language, market in IN_FORCE
@@ -60,6 +60,24 @@ def test_every_rule_names_its_law_and_its_market(name: str) -> None:
     assert name.split("-")[0] in (*MARKETS, EVERYWHERE, "shop")
     for phrase in rule.phrases:
         assert list(rule.matches(normalise(phrase))), f"{phrase} is exempt from its own rule"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_phrase_is_found_however_its_apostrophe_and_hyphen_are_printed(name: str) -> None:
+    rule = ALL[name]
+    for phrase in rule.phrases:
+        for mark in "\u2010\u2011\u2012\u2013\u2014\u2015\u2212":
+            for apostrophe in "\u2018\u2019\u02bc":
+                printed = phrase.replace("-", mark).replace("'", apostrophe)
+                assert list(rule.matches(normalise(printed))), printed
+
+
+def test_what_breaks_a_rule_is_told_as_the_text_has_it_and_where_it_has_it() -> None:
+    text = normalise("It\u2019s \u2212 2 cm of eco\u2011friendly clay")
+    rule = ALL["eu-green-generic"]
+    (match,) = rule.find(text)
+    assert text[match.start() : match.end()] == "eco\u2010friendly"
+    assert list(rule.matches(text)) == ["eco\u2010friendly"]
 
 
 def test_medical_claims_and_contacts_are_banned_in_every_market() -> None:
@@ -166,7 +184,27 @@ def test_banned_phrases_of_the_markets_in_force_are_masked() -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["a", "a.", "-a", "1 ", "<a", "a@", "微", "最", "no ", "eu ", "[", "加", "1-", "12-"]
+    "piece",
+    [
+        "a",
+        "a.",
+        "-a",
+        "1 ",
+        "<a",
+        "a@",
+        "微",
+        "最",
+        "no ",
+        "eu ",
+        "[",
+        "加",
+        "1-",
+        "12-",
+        "1",
+        "1.",
+        "万",
+        "#1 ",
+    ],
 )
 def test_a_long_text_is_read_in_a_moment(piece: str) -> None:
     """No pattern takes time in the square of the length: a shop's text may have 20,000 characters."""

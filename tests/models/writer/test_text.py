@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.writer.text import clean_string, normalise, sentences, takes_an, units
+from models.writer.text import clean_string, normalise, sentences, takes_an, typewritten, units
+
+ASCII_MARKS = {*((c, "'") for c in "\u2018\u2019\u02bc"), *((c, "-") for c in "\u2010\u2014\u2015\u2212")}
 
 
 def test_units_are_equal_for_equal_facts() -> None:
@@ -18,6 +20,14 @@ def test_hidden_marks_and_wide_letters_do_not_hide_a_phrase() -> None:
     assert normalise("ＢＥＳＴ in\u200b the  world") == "best in the world"
     assert normalise("最 好") == "最好"
     assert normalise("1½ in") == "1 1\u20442 in"
+
+
+@given(st.text(st.sampled_from("a1 '-\u2018\u2019\u02bc\u2010\u2014\u2015\u2212\u2016最")))
+def test_typewritten_marks_stand_in_their_own_places(text: str) -> None:
+    found = typewritten(text)
+    assert len(found) == len(text)
+    assert all(a == b or (a, b) in ASCII_MARKS for a, b in zip(text, found, strict=True))
+    assert not set(found) & set("\u2018\u2019\u02bc\u2010\u2014\u2015\u2212")
 
 
 def test_a_decimal_point_ends_no_sentence() -> None:
