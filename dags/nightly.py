@@ -51,6 +51,13 @@ PARAMS = {
     "retrain": Param("auto", enum=["auto", "always", "never"], title="Retrain the models"),
     "max_users": Param(None, type=["null", "integer"], minimum=1, title="Score at most so many shoppers"),
     "max_products": Param(None, type=["null", "integer"], minimum=1, title="Write at most so many products"),
+    "accept_changes": Param(
+        False,
+        type="boolean",
+        title="Accept changes that are meant",
+        description="After a setting or the catalogue changed for good: numbers far from the usual only warn "
+        "in this run, and once it is published history begins anew at its date. Broken rules stop it still.",
+    ),
     "run_id": Param(None, type=["null", "string"], title="Name of the run. Empty: Airflow's own."),
 }
 
@@ -80,7 +87,7 @@ with DAG(
         "execution_timeout": timedelta(hours=1),
     },
 ) as dag:
-    pin_inputs = step("pin_inputs", options=["retrain", "max_users", "max_products"])
+    pin_inputs = step("pin_inputs", options=["retrain", "max_users", "max_products", "accept_changes"])
     ingest = step("ingest")
     clean = step("clean")
     check_inputs = step("check_inputs")

@@ -115,8 +115,8 @@ def said_in(lines: Iterable[str]) -> str:
 class StepCommand:
     """The words of `nightshelf <step> --ds … --run-id …`, whatever operator runs them.
 
-    `options` names the params that are handed to the step; `told` maps an option to the task whose XCom of
-    that name is its value, where there is one.
+    `options` names the params that are handed to the step, a true one as a flag; `told` maps an option to
+    the task whose XCom of that name is its value, where there is one.
     """
 
     step: str
@@ -127,9 +127,13 @@ class StepCommand:
         self.step, self.options, self.told = step, list(options), dict(told or {})
 
     def chosen(self, params: Any) -> list[str]:
-        """The options that the params give a value."""
-        given = [(name, params.get(name)) for name in self.options]
-        return [word for name, value in given if value is not None for word in (_option(name), str(value))]
+        """The options that the params give a value, and the flags that they set."""
+        words = []
+        for name in self.options:
+            value = params.get(name)
+            if value is not None and value is not False:
+                words += [_option(name)] if value is True else [_option(name), str(value)]
+        return words
 
     def words(self, context: Any) -> list[str]:
         params = context["params"]

@@ -69,6 +69,15 @@ EVENTS = (
         "no more than 100,000 units in one line",
         "warning",
     ),
+    *rule(
+        "amount_plausible",
+        # Sums of money are held to 1e15 when the night is audited: one mistyped line must not reach that.
+        # Of a price that is no number `price_finite` tells.
+        "price IS NULL OR NOT (price BETWEEN 0D AND 1e12D) "
+        "OR price * greatest(coalesce(quantity, 1), 1) <= 1e12D",
+        "price quantity",
+        "price × quantity of a line is at most 1,000,000,000,000",
+    ),
     *bounded("platform", MAX_ID),
     *bounded("session_id", MAX_ID),
     *rule(

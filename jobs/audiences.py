@@ -18,6 +18,8 @@ from jobs.lake.registry import BY_NAME
 
 PRODUCT, CATEGORY = "product", "category"
 COLUMNS = ["user_id", "product_id", "probability"]
+# Below so many rows a merge is not worth its sort.
+MERGE_ROWS = 250_000
 
 
 def audiences(
@@ -25,12 +27,11 @@ def audiences(
 ) -> pa.Table:
     """Rows of `audiences`: at most `cap` shoppers each, best first; one of fewer than `smallest` is left out.
 
-    lists: `COLUMNS` of some shoppers at a time, a shopper's rows in one of them; only the best of each
-    audience are held. catalogue: product_id and category.
+    lists: `COLUMNS` of some shoppers at a time, a shopper's rows in one of them; held are the best of each
+    audience, and as many rows again (or `MERGE_ROWS`) that wait for the next merge. catalogue: product_id and
+    category.
     """
-    best = _best(pa.table({n: pa.array([], t) for n, t in _SHAPE.items()}), cap)
-    for rows in lists:
-        best = _best(pa.concat_tables([best, _members(rows, catalogue)]), cap)
+    best = _best_of_all((_members(rows, catalogue) for rows in lists), cap)
     size = best.group_by(["audience", "target"]).aggregate([([], "count_all")])
     size = size.filter(pc.greater_equal(size["count_all"], smallest)).drop(["count_all"])
     kept = best.join(size, ["audience", "target"], join_type="inner").sort_by(_ORDER)
@@ -80,6 +81,23 @@ def _members(rows: pa.Table, catalogue: pa.Table) -> pa.Table:
     )
     shape = pa.schema(_SHAPE.items())
     return pa.concat_tables([product.cast(shape), grouped.cast(shape)])
+
+
+def _best_of_all(shards: Iterable[pa.Table], cap: int) -> pa.Table:
+    """The `cap` likeliest of each audience over all shards, in order.
+
+    Shards wait until they have as many rows as are held: a sort then takes in as much as it goes over again,
+    and all sorts together cost about n log n, however many shards there are.
+    """
+    best = pa.schema(_SHAPE.items()).empty_table()
+    waiting: list[pa.Table] = []
+    rows = 0
+    for shard in shards:
+        waiting.append(shard)
+        rows += len(shard)
+        if rows >= max(len(best), MERGE_ROWS):
+            best, waiting, rows = _best(pa.concat_tables([best, *waiting]), cap), [], 0
+    return _best(pa.concat_tables([best, *waiting]), cap)
 
 
 def _best(members: pa.Table, cap: int) -> pa.Table:

@@ -14,7 +14,7 @@ from jobs.errors import GateFailed
 from jobs.lake.registry import BY_NAME, NIGHTLY
 from jobs.list_change import list_change
 from jobs.night import Night
-from jobs.quality import Measure
+from jobs.quality import ACCEPTED, History, Measure
 from jobs.spark import spark
 
 # `publish` stages its own tables after the audit, and checks them itself.
@@ -32,9 +32,11 @@ def run(night: Night) -> dict[str, Any]:
     seen = {table: _metadata(night, table) for table in AUDITED}
     passed = {t for t, entry in inputs["tables"].items() if entry["metadata"] == seen[t]}
     checks = Checks(spark(night.settings))
-    checked, measures = _examine(night, checks, [t for t in AUDITED if t not in passed])
+    past = quality.history(night)
+    checked, measures = _examine(night, checks, [t for t in AUDITED if t not in passed], past)
     earlier = [Measure(**m) for m in inputs["measures"]]
-    stage_metrics(night, earlier + measures)
+    accepted = inputs.get("accepted") or quality.accepts(night, past)
+    stage_metrics(night, earlier + measures + ([Measure(*ACCEPTED, 1.0)] if accepted else []))
     seen["quality_metrics"] = _metadata(night, "quality_metrics")
     checked += quality.check_tables(night, checks, ["quality_metrics"])
     docs = quality.push_docs(night, checks, "audit")
@@ -76,9 +78,10 @@ def _metadata(night: Night, table: str) -> str:
     return record.metadata
 
 
-def _examine(night: Night, checks: Checks, tables: list[str]) -> tuple[list[Checked], list[Measure]]:
+def _examine(
+    night: Night, checks: Checks, tables: list[str], past: History
+) -> tuple[list[Checked], list[Measure]]:
     """Contracts and measures of the tables. What a person limited is not held against history."""
-    past = quality.history(night)
     checked = quality.check_tables(night, checks, tables)
     # The inputs were measured by `check_inputs`.
     known = ("clean", *_NO_USUAL_SIZE)

@@ -27,12 +27,15 @@ def run(night: Night, warning_share: float = 0.05, critical_share: float = 0.5) 
     """
     checks = Checks(spark(night.settings))
     checked = quality.check_tables(night, checks, INPUTS)
-    measures, days = measure_inputs(night, warning_share, critical_share)
+    past = quality.history(night)
+    accepted = quality.accepts(night, past)
+    measures, days = measure_inputs(night, past, warning_share, critical_share)
     docs = quality.push_docs(night, checks, "inputs")
     note = quality.as_note(night, checked, measures + refused_of_rebuilt(night, critical_share), docs)
     # What is recorded for the date must not depend on which other days this run rebuilt.
     note["measures"] = [asdict(m) for m in measures]
     note["days"] = days
+    note["accepted"] = accepted
     night.note("quality_inputs", note)
     quality.gate("check_inputs", note)
     return {
@@ -44,10 +47,12 @@ def run(night: Night, warning_share: float = 0.05, critical_share: float = 0.5) 
 
 
 def measure_inputs(
-    night: Night, warning_share: float, critical_share: float
+    night: Night, past: dict[tuple[str, str], list[Point]], warning_share: float, critical_share: float
 ) -> tuple[list[Measure], dict[str, list[tuple[str, float]]]]:
-    """The inputs' measures, judged; and what the report draws: metric → (day, value) of the events."""
-    past = quality.history(night)
+    """The inputs' measures, judged; and what the report draws: metric → (day, value) of the events.
+
+    `past` is completed by the days that no night published.
+    """
     values, derived = _events(night)
     for metric, points in derived.items():
         # What a night published counts for its day; days before the first night are read from the events.

@@ -46,6 +46,14 @@ MaxUsers = Annotated[int | None, typer.Option("--max-users", min=1, help="Score 
 MaxProducts = Annotated[
     int | None, typer.Option("--max-products", min=1, help="Write at most so many products.")
 ]
+AcceptChanges = Annotated[
+    bool,
+    typer.Option(
+        "--accept-changes",
+        help="What changed for good is meant: numbers far from the usual only warn, and from this date on "
+        "history begins anew.",
+    ),
+]
 Backend = Annotated[
     str, typer.Option("--backend", help="What writes: transformer or preset. Default: as set.")
 ]
@@ -61,15 +69,15 @@ def parse_ds(value: str) -> date:
         raise BadInput(f"--ds '{value}': give a date as YYYY-MM-DD, such as 2026-01-31") from None
 
 
-def _options(retrain: str, max_users: int | None, max_products: int | None) -> Any:
+def _options(retrain: str, max_users: int | None, max_products: int | None, accept_changes: bool) -> Any:
     """The options a person gave, or None where the pinned ones hold."""
     from jobs.night import Options
 
     if retrain not in ("", "auto", "always", "never"):
         raise BadInput(f"--retrain '{retrain}': use auto, always or never")
-    if not retrain and max_users is None and max_products is None:
+    if not retrain and max_users is None and max_products is None and not accept_changes:
         return None
-    return Options(retrain or "auto", max_users, max_products)  # type: ignore[arg-type]
+    return Options(retrain or "auto", max_users, max_products, accept_changes)  # type: ignore[arg-type]
 
 
 Kept = Annotated[
@@ -101,8 +109,9 @@ def _step_command(step: Step) -> Callable[..., None]:
         retrain: Retrain = "",
         max_users: MaxUsers = None,
         max_products: MaxProducts = None,
+        accept_changes: AcceptChanges = False,
     ) -> None:
-        _run_step(step, ds, run_id, _options(retrain, max_users, max_products), {})
+        _run_step(step, ds, run_id, _options(retrain, max_users, max_products, accept_changes), {})
 
     def writer_command(
         ds: Ds,
@@ -110,11 +119,13 @@ def _step_command(step: Step) -> Callable[..., None]:
         retrain: Retrain = "",
         max_users: MaxUsers = None,
         max_products: MaxProducts = None,
+        accept_changes: AcceptChanges = False,
         backend: Backend = "",
         preset: Preset = "",
     ) -> None:
         changes = {"writer_backend": backend, "writer_preset": preset}
-        _run_step(step, ds, run_id, _options(retrain, max_users, max_products), changes)
+        options = _options(retrain, max_users, max_products, accept_changes)
+        _run_step(step, ds, run_id, options, changes)
 
     def report_command(ds: Ds, run_id: RunId = "", kept: Kept = "") -> None:
         _run_step(step, ds, run_id, None, {}, kept)
@@ -141,6 +152,7 @@ def nightly(
     retrain: Retrain = "",
     max_users: MaxUsers = None,
     max_products: MaxProducts = None,
+    accept_changes: AcceptChanges = False,
     as_json: Json = False,
 ) -> None:
     """Run the whole night once: the Airflow DAG `nightly`, on this machine, with progress."""
@@ -149,9 +161,8 @@ def nightly(
     if not ds and not sample:
         raise BadInput("give the night's date with --ds YYYY-MM-DD, or try --sample")
     newest = whole.use_sample_shop() if sample else ""
-    summary = whole.run_with_airflow(
-        parse_ds(ds or newest), run_id, _options(retrain, max_users, max_products), quiet=as_json
-    )
+    options = _options(retrain, max_users, max_products, accept_changes)
+    summary = whole.run_with_airflow(parse_ds(ds or newest), run_id, options, quiet=as_json)
     whole.show(summary, as_json)
     if summary.exit_code:
         raise typer.Exit(summary.exit_code)
@@ -350,15 +361,22 @@ def doctor(as_json: Json = False) -> None:
     raise typer.Exit(examine(settings(), as_json))
 
 
+def _log_to_stderr(level: str) -> None:
+    try:
+        logging.basicConfig(level=level.upper(), stream=sys.stderr)
+    except ValueError as error:
+        raise BadInput(f"NIGHTSHELF_LOG '{level}': use DEBUG, INFO, WARNING or ERROR") from error
+
+
 def main(step: str | None = None) -> None:
     """Run the command line; with `step`, as `python -m jobs.<step>`.
 
     Errors a person can act on end as one line and their exit code.
     """
-    logging.basicConfig(level=os.environ.get("NIGHTSHELF_LOG", "WARNING"), stream=sys.stderr)
     _quieten_tensorflow()
     args = [step, *sys.argv[1:]] if step else sys.argv[1:]
     try:
+        _log_to_stderr(os.environ.get("NIGHTSHELF_LOG") or "WARNING")
         failpoints.check()
         code = app(args, standalone_mode=False, prog_name="nightshelf")
     except NightshelfError as error:

@@ -33,11 +33,16 @@ def first_day(ds: date, history_days: int) -> date:
     return ds - timedelta(days=history_days - 1)
 
 
+def events_so_far(events: DataFrame, ds: date) -> DataFrame:
+    """All events that a night of `ds` may know: happened and arrived by then."""
+    return events.where((F.col("ds") <= F.lit(ds)) & (F.col("arrived") <= F.lit(ds)))
+
+
 def known_events(events: DataFrame, ds: date, history_days: int) -> DataFrame:
-    """The events that a night of `ds` may learn from: of the last `history_days` days, `ds` included,
-    and arrived by then."""
-    days = F.col("ds").between(F.lit(first_day(ds, history_days)), F.lit(ds))
-    return events.where(days & (F.col("arrived") <= F.lit(ds)))
+    """The events that a night of `ds` may learn from: those so far of the last `history_days` days, `ds`
+    included.
+    """
+    return events_so_far(events, ds).where(F.col("ds") >= F.lit(first_day(ds, history_days)))
 
 
 def is_kind(event_type: str) -> Column:

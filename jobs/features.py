@@ -9,7 +9,17 @@ from pyspark.sql import functions as F
 
 from jobs import spark
 from jobs.cli import main
-from jobs.event_sums import EVENT_COLUMNS, count, first_day, is_kind, known_events, mean_price, money, within
+from jobs.event_sums import (
+    EVENT_COLUMNS,
+    count,
+    events_so_far,
+    first_day,
+    is_kind,
+    known_events,
+    mean_price,
+    money,
+    within,
+)
 from jobs.profiles import user_profiles
 from jobs.trending import shown, trending
 
@@ -25,7 +35,7 @@ DECAY = "decimal(13,12)"  # summed exactly, like money
 def user_features(events: DataFrame, users: DataFrame, ds: date) -> DataFrame:
     """One row per shopper in `users`, columns as in the registry.
 
-    `events` as `known_events` gives them. Without activity counts and sums are 0, means and days null.
+    `events` as `events_so_far` gives them. Without activity counts and sums are 0, means and days null.
     "The last 30 days" are `ds` and the 29 days before it. `mean_price` is over the purchase lines that say
     a price, whatever their quantity.
     """
@@ -59,7 +69,7 @@ def user_features(events: DataFrame, users: DataFrame, ds: date) -> DataFrame:
 def item_features(events: DataFrame, products: DataFrame, ds: date) -> DataFrame:
     """One row per product in `products`, columns as in the registry.
 
-    `events` as `known_events` gives them. `price_bucket` is the number of deciles of the catalogue's prices
+    `events` as `events_so_far` gives them. `price_bucket` is the number of deciles of the catalogue's prices
     that lie below the product's price, so that equal prices share a bucket. `popularity` is the sum over
     purchases of 0.5 ^ (days since / 7), each term to twelve decimals.
     """
@@ -92,16 +102,18 @@ def item_features(events: DataFrame, products: DataFrame, ds: date) -> DataFrame
 
 
 def run(night: Night) -> dict[str, Any]:
-    """Stages the four tables from one read of the events; returns the rows of each."""
+    """Stages the four tables from one read of the events, all there are; returns the rows of each."""
     ds, history = night.ds, night.settings.history_days
-    read = spark.read(night, "events_clean", first_day(ds, history), ds).select(*EVENT_COLUMNS)
-    events = known_events(read, ds, history).cache()
+    read = spark.read(night, "events_clean", date.min, ds).select(*EVENT_COLUMNS)
+    # What is counted "ever" has no beginning; tastes and trends are of the days that models learn from.
+    events = events_so_far(read, ds).cache()
+    recent = known_events(events, ds, history)
     products, users = spark.read(night, "products"), spark.read(night, "users")
     frames = {
         "user_features": user_features(events, users, ds),
         "item_features": item_features(events, products, ds),
-        "user_profiles": user_profiles(events, products, users, ds),
-        "trending": trending(events, products, ds, night.settings.trending_k, night.settings.min_group),
+        "user_profiles": user_profiles(events, products, users, ds, first_day(ds, history)),
+        "trending": trending(recent, products, ds, night.settings.trending_k, night.settings.min_group),
     }
     try:
         rows = {table: spark.stage(night, table, frame) for table, frame in frames.items()}

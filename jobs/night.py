@@ -6,7 +6,8 @@ import json
 import re
 import sys
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, Literal, TypeVar
@@ -34,6 +35,8 @@ class Options:
     retrain: Retrain = "auto"
     max_users: int | None = None
     max_products: int | None = None
+    # Numbers that changed for good stop this night no more, and history begins anew at its date.
+    accept_changes: bool = False
 
 
 def safe_run_id(run_id: str) -> str:
@@ -64,7 +67,12 @@ class Night:
         return f"runs/{self.run_id}/{name}"
 
     def pin(self) -> dict[str, Any]:
-        """Record date, options and the metadata file of every table; forget an earlier attempt."""
+        """Record date, options and the metadata file of every table; forget an earlier attempt.
+
+        Raises `BadInput` for a run of another date: its record is what a rollback and a trace go by.
+        """
+        with suppress(FileNotFoundError):
+            self._require_date(json.loads(self.store.read(self.key("run.json"))))
         self.store.delete(
             k for part in ("staged", "steps", "notes", "models") for k in self.store.list(self.key(part))
         )
@@ -90,11 +98,12 @@ class Night:
                 self._record = json.loads(self.store.read(self.key("run.json")))
             except FileNotFoundError:
                 return self.pin()
-            if self._record["ds"] != self.ds.isoformat():
-                raise BadInput(
-                    f"run '{self.run_id}' is of {self._record['ds']}, not {self.ds}: give another --run-id"
-                )
+            self._require_date(self._record)
         return self._record
+
+    def _require_date(self, record: Mapping[str, Any]) -> None:
+        if record["ds"] != self.ds.isoformat():
+            raise BadInput(f"run '{self.run_id}' is of {record['ds']}, not {self.ds}: give another run id")
 
     @property
     def options(self) -> Options:

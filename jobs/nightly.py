@@ -25,7 +25,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs.errors import BadInput, GateFailed, Transient
-from jobs.lake.store import Store
+from jobs.lake.store import Store, make_folder
 from jobs.night import Options, safe_run_id
 from jobs.settings import ROOT, Settings, settings
 from jobs.steps import STEPS
@@ -147,6 +147,17 @@ def use_sample_shop() -> str:
     return max(p.stem.removeprefix("events-") for p in folder.glob("events-*.csv"))
 
 
+def steps_environment() -> dict[str, str]:
+    """What makes the steps, wherever Airflow is, read the settings and the relative paths that this command
+    reads: its working directory is theirs. No package that lies there stands in for ours.
+    """
+    return {
+        "NIGHTSHELF_HOME": str(Path.cwd()),
+        "NIGHTSHELF_LAKE": settings().lake,
+        "PYTHONSAFEPATH": "1",
+    }
+
+
 def run_with_airflow(ds: date, run_id: str, options: Options | None, quiet: bool = False) -> Summary:
     """Run the DAG `nightly` for one date and wait for it; nothing is raised for a failed night."""
     started = time.monotonic()
@@ -154,7 +165,10 @@ def run_with_airflow(ds: date, run_id: str, options: Options | None, quiet: bool
     name = safe_run_id(run_id or f"manual-{ds}-{stamp}")
     conf: dict[str, Any] = {"ds": ds.isoformat(), "run_id": name}
     conf |= {k: v for k, v in asdict(options or Options()).items() if v is not None}
-    environment = one_run_environment() | {"NIGHTSHELF_LAKE": settings().lake}
+    environment = one_run_environment() | steps_environment()
+    if not settings().on_s3:
+        # Else the first step would tell it, after Airflow's start.
+        make_folder(Path(settings().lake))
     log = airflow_home() / "logs" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "airflow", "dags", "test", "nightly", "-c", json.dumps(conf)]

@@ -6,7 +6,7 @@ thresholds, so that a shopper's segment does not move because others did. The fi
 | segment | who |
 |---|---|
 | new | first seen in the last 14 days, and at most one order |
-| prospect | never bought |
+| prospect | never bought, as far as the lake's events reach |
 | dormant | last purchase more than 90 days ago |
 | at_risk | last purchase more than 30 days ago |
 | loyal | 4 orders or more |
@@ -32,11 +32,14 @@ FAVOURITES = 3
 TASTE = {"view": 1, "favourite": 2, "cart": 3, "purchase": 5, "return": -5}
 
 
-def user_profiles(events: DataFrame, products: DataFrame, users: DataFrame, ds: date) -> DataFrame:
-    """One row per shopper in `users`, columns as in the registry; `events` as `known_events` gives them.
+def user_profiles(
+    events: DataFrame, products: DataFrame, users: DataFrame, ds: date, since: date
+) -> DataFrame:
+    """One row per shopper in `users`, columns as in the registry; `events` as `events_so_far` gives them.
 
-    Without activity counts and sums are 0, lists are `[]`, the rest is null. Favourites are ranked by the
-    sum of `TASTE` over events and must be above zero; hours and platforms by events; ties go by name.
+    Tastes and habits are of `since` and the days after it, all else is of ever. Without activity counts and
+    sums are 0, lists are `[]`, the rest is null. Favourites are ranked by the sum of `TASTE` over events and
+    must be above zero; hours and platforms by events; ties go by name.
     `price_band` tells on which side of the terciles of the catalogue's prices the shopper's mean price lies:
     of purchases, else of all that was looked at.
     """
@@ -45,7 +48,7 @@ def user_profiles(events: DataFrame, products: DataFrame, users: DataFrame, ds: 
     below = F.size(F.filter("thirds", lambda limit: limit < F.col("mean_price")))
     band = F.element_at(F.array(F.lit("low"), F.lit("mid"), F.lit("high")), below + 1)
     last_purchase = F.date_diff(F.lit(ds), F.col("last_purchase"))
-    habits = _habits(known, products)
+    habits = _habits(known.where(F.col("ds") >= F.lit(since)), products)
     lists = [c for c in habits.columns if c != "user_id"]
     return (
         users.select("user_id", "first_seen")

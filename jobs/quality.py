@@ -54,6 +54,9 @@ _EXTRA: dict[str, dict[str, str]] = {
 }
 _IDS = {"user_id": "users", "product_id": "products"}
 
+# The row that a night leaves whose changes a person accepted: what came before is no measure of what follows.
+ACCEPTED = ("quality_metrics", "accepted_change")
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -203,27 +206,46 @@ def kind_of(metric: str) -> Kind | None:
 
 
 def history(night: Night) -> dict[tuple[str, str], list[Point]]:
-    """(table, metric) → what earlier nights published, oldest first."""
+    """(table, metric) → what earlier nights published, oldest first; `ACCEPTED` of the night's date too."""
     first = night.ds - timedelta(days=WEEKDAY_WINDOW_DAYS)
-    rows = night.read("quality_metrics", start=first, end=night.ds - timedelta(days=1))
+    rows = night.read("quality_metrics", start=first, end=night.ds)
     found: dict[tuple[str, str], list[Point]] = defaultdict(list)
     for row in sorted(rows.to_pylist(), key=lambda r: r["ds"]):
-        if row["value"] is not None:
-            found[row["table_name"], row["metric"]].append((row["ds"], row["value"]))
+        name = (row["table_name"], row["metric"])
+        if row["value"] is not None and (row["ds"] < night.ds or name == ACCEPTED):
+            found[name].append((row["ds"], row["value"]))
     return dict(found)
 
 
+def since(past: History, name: tuple[str, str], day: date) -> Sequence[Point]:
+    """The points that `day` is compared with: from the newest accepted change before it on."""
+    begin = max((d for d, _ in past.get(ACCEPTED, ()) if d < day), default=date.min)
+    return [p for p in past.get(name, ()) if p[0] >= begin]
+
+
+def accepts(night: Night, past: History) -> bool:
+    """Whether the night's numbers may differ from history: a person said so, of this run or of one before
+    it that published the same date.
+    """
+    return night.options.accept_changes or any(d == night.ds for d, _ in past.get(ACCEPTED, ()))
+
+
 def judged(night: Night, table: str, values: Mapping[str, float], past: History) -> list[Measure]:
-    """Every value with its verdict against the table's own history."""
-    done = []
+    """Every value with its verdict against the table's own history; where changes are accepted, none is
+    critical.
+    """
+    done, accepted = [], accepts(night, past)
     for metric, value in sorted(values.items()):
         kind = kind_of(metric)
         if kind is None:
             done.append(Measure(table, metric, value))
             continue
         what = f"{metric} of {table} on {night.ds}"
-        found = judge(what, kind, value, past.get((table, metric), ()), night.ds)
-        done.append(Measure(table, metric, value, found.status, found.detail))
+        found = judge(what, kind, value, since(past, (table, metric), night.ds), night.ds)
+        status, detail = str(found.status), found.detail
+        if accepted and status == "critical":
+            status, detail = "warning", f"{detail}; accepted, as a change that is meant"
+        done.append(Measure(table, metric, value, status, detail))
     return done
 
 
@@ -248,14 +270,23 @@ def as_note(
         entry["metadata"] = record.metadata if record else None
     critical = sentences(checked, measures, "critical")
     warnings = sentences(checked, measures, "warning")
+    # Refused shares are of broken rules: those nobody can accept.
+    unusual = [m for m in measures if m.status == "critical" and kind_of(m.metric)]
     return {
         "status": "critical" if critical else "warning" if warnings else "ok",
         "critical": critical,
         "warnings": warnings,
+        "mend": _how_to_accept(night.ds, len(unusual), len(critical)) if unusual else "",
         "tables": tables,
         "measures": [asdict(m) for m in measures],
         "docs": docs,
     }
+
+
+def _how_to_accept(ds: date, unusual: int, critical: int) -> str:
+    rest = "" if unusual == critical else " (broken rules, and rows that were refused, must be mended first)"
+    command = f"nightshelf nightly --ds {ds} --accept-changes"
+    return f"If the change is meant, run the date again with accept_changes: {command}{rest}"
 
 
 def push_docs(night: Night, checks: Checks, name: str) -> str:
@@ -274,4 +305,5 @@ def gate(step: str, note: Mapping[str, Any]) -> None:
     if not critical:
         return
     shown = "; ".join(critical[:5]) + (f"; and {len(critical) - 5} more" if len(critical) > 5 else "")
-    raise GateFailed(f"{step}: {shown}. Nothing was published. Details: {note['docs']} in the lake")
+    mend = f" {note['mend']}." if note["mend"] else ""
+    raise GateFailed(f"{step}: {shown}. Nothing was published.{mend} Details: {note['docs']} in the lake")

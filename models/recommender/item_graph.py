@@ -95,6 +95,15 @@ class Pairs:
     def rows(self, low: int, high: int) -> sparse.csr_array:
         """M[low:high], (high - low, items)."""
         at = self._by_item[self._starts[low] : self._starts[high]]
+        # A best seller alone has more pairs than the budget: they are summed a slice of its events at a time.
+        step = self._events_at_once()
+        counts = self._counted(at[:step], low, high)
+        for start in range(step, len(at), step):
+            counts = sparse.csr_array(counts + self._counted(at[start : start + step], low, high))
+        return counts
+
+    def _counted(self, at: Longs, low: int, high: int) -> sparse.csr_array:
+        """What the pairs of the events `at` add to M[low:high]."""
         parts = [self._along(at, offset) for offset in self._offsets()]
         row = np.concatenate([self.seq.item[a] for a, _, _ in parts]) - low
         col = np.concatenate([self.seq.item[b] for _, b, _ in parts])
@@ -103,9 +112,12 @@ class Pairs:
         counts.sum_duplicates()
         return counts
 
+    def _events_at_once(self) -> int:
+        return max(1, PAIR_BUDGET // (2 * self.recipe.window))
+
     def blocks(self) -> Iterator[tuple[int, int]]:
         """Ranges of items whose pairs fit the budget (or single items)."""
-        events = max(1, PAIR_BUDGET // (2 * self.recipe.window))
+        events = self._events_at_once()
         low = 0
         while low < self.n:
             high = int(np.searchsorted(self._starts, self._starts[low] + events, side="right")) - 1

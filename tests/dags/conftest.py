@@ -74,5 +74,6 @@ class Instance:
 def context(ds: str | None = "2026-01-31", logical: datetime | None = None, **params: Any) -> dict[str, Any]:
     """What a task is given, for the night of a date."""
     given = {"ds": ds, "retrain": "auto", "max_users": None, "max_products": None, "run_id": None}
+    given |= {"accept_changes": False}
     run = SimpleNamespace(run_id="manual__2026-01-31T00:00:00+00:00", logical_date=logical, dag_id="nightly")
     return {"params": given | params, "dag_run": run, "run_id": run.run_id, "dag": None, "ti": Instance()}

@@ -28,6 +28,8 @@ def modules() -> SimpleNamespace:
         ("nightly", "ds", "2026-01-01/../x"),
         ("nightly", "max_users", "1; rm -rf /"),
         ("nightly", "retrain", "--help"),
+        ("nightly", "accept_changes", "yes"),
+        ("nightly", "accept_changes", None),
         ("nightly", "run_id", {"a": 1}),
         ("forget", "user_id", "a\nb"),
         ("forget", "user_id", ["zoe"]),
@@ -52,6 +54,7 @@ def test_a_run_id_is_one_argument_and_no_shell_sees_it(modules: SimpleNamespace,
         "retrain": "auto",
         "max_users": None,
         "max_products": None,
+        "accept_changes": False,
     }
     run = SimpleNamespace(run_id="manual", logical_date=None, dag_id="nightly")
     command = modules.nightly.get_task("clean").command({"params": params, "dag_run": run})

@@ -86,7 +86,7 @@ def test_commands_are_as_reviewed(dag: Any, modules: SimpleNamespace) -> None:
     start = len(modules.step.COMMAND)
     cases = {
         "defaults": context(),
-        "limits": context(retrain="never", max_users=10, max_products=5, run_id="r1"),
+        "limits": context(retrain="never", max_users=10, max_products=5, accept_changes=True, run_id="r1"),
     }
     rendered = {
         case: {t.task_id: t.command(given)[start:] for t in sorted(dag.tasks, key=lambda t: t.task_id)}

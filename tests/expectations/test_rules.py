@@ -43,6 +43,8 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("events_clean", "purchase_has_price", {"price": None}),
     ("events_clean", "quantity_positive", {"quantity": 0}),
     ("events_clean", "quantity_plausible", {"quantity": 100_001}),
+    ("events_clean", "amount_plausible", {"price": 1e11, "quantity": 11}),
+    ("events_clean", "amount_plausible,quantity_plausible", {"price": 2e7, "quantity": 2_147_483_647}),
     ("events_clean", "platform_bounded", {"platform": "x" * 201}),
     ("events_clean", "session_id_bounded", {"session_id": "x" * 201}),
     ("events_clean", "list_before_event", {"list_ds": date(2026, 1, 11)}),
@@ -232,6 +234,8 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
 FINE: list[tuple[str, dict[str, Any]]] = [
     ("events_clean", {"price": 0.0, "event_type": "view"}),
     ("events_clean", {"quantity": None, "session_id": None, "platform": None}),
+    ("events_clean", {"price": 1e12, "quantity": None}),
+    ("events_clean", {"price": 1e10, "quantity": 100}),
     ("events_clean", {"event_time": NOON + timedelta(days=1)}),
     ("events_clean", {"list_ds": None, "list_rank": None}),
     ("events_clean", {"list_ds": DS}),

@@ -7,6 +7,7 @@ from datetime import date
 import pyarrow as pa
 import pytest
 
+from jobs import audiences as module
 from jobs.audiences import audiences
 
 CATALOGUE = pa.table(
@@ -51,6 +52,42 @@ def test_a_categorys_audience_may_buy_any_of_its_products() -> None:
 def test_the_cap_keeps_the_best_of_all_shards() -> None:
     assert made(cap=2)["product", "p1"] == [("u1", 0.5), ("u3", 0.5)]
     assert made(cap=2, shards=SHARDS[::-1]) == made(cap=2)
+
+
+def many(shards: int) -> list[pa.Table]:
+    """Four shoppers a shard, of whom some tie."""
+    return [
+        lists(*((f"u{s}-{n}", f"p{1 + (s + n) % 3}", (1 + (s * 7 + n) % 19) / 20) for n in range(4)))
+        for s in range(shards)
+    ]
+
+
+@pytest.mark.parametrize("rows", [1, 3, 10, 1_000_000])
+@pytest.mark.parametrize("cap", [2, 50])
+def test_the_same_table_however_many_rows_are_merged_at_once(
+    monkeypatch: pytest.MonkeyPatch, rows: int, cap: int
+) -> None:
+    shards = many(30)
+    whole = made(cap=cap, shards=[pa.concat_tables(shards)])
+    monkeypatch.setattr(module, "MERGE_ROWS", rows)
+    assert made(cap=cap, shards=shards) == whole
+
+
+def test_merges_grow_with_the_logarithm_of_the_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    merges = []
+    best = module._best
+    monkeypatch.setattr(module, "_best", lambda rows, cap: merges.append(len(rows)) or best(rows, cap))
+    monkeypatch.setattr(module, "MERGE_ROWS", 1)
+    counted = []
+    for shards in (8, 64, 512):
+        merges.clear()
+        made(cap=10_000, shards=many(shards))
+        counted.append(len(merges))
+    assert counted[0] < counted[1] < counted[2] <= 12
+    # Where a cap holds the audiences small, what is sorted grows with the rows alone.
+    merges.clear()
+    made(cap=5, shards=many(512))
+    assert sum(merges) <= 3 * 512 * 8
 
 
 def test_a_small_audience_is_nobodys_business() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jobs import check_inputs
+from jobs import check_inputs, quality
 from jobs.errors import GateFailed
 from tests.expectations.good_rows import DS, NOON, good
 from tests.jobs.small_lake import events, failed_rules, put, stage_inputs
@@ -93,7 +93,7 @@ def test_refusals_before_the_lookback_are_critical_but_not_recorded(night: Night
 
 
 def critical(night: Night) -> list[str]:
-    measures, _ = check_inputs.measure_inputs(night, 0.05, 0.5)
+    measures, _ = check_inputs.measure_inputs(night, quality.history(night), 0.05, 0.5)
     return [m.detail for m in measures if m.status == "critical"]
 
 

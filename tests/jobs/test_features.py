@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs.event_sums import known_events
+from jobs.event_sums import events_so_far, known_events
 from jobs.features import item_features, run, user_features
 from jobs.lake.registry import BY_NAME
 from jobs.night import Night
@@ -29,6 +29,8 @@ def test_a_night_knows_nothing_later_older_or_not_yet_arrived(spark: SparkSessio
     ]
     known = known_events(events(spark, rows), DS, history_days=10).collect()
     assert {r.product_id for r in known} == {"today", "late, here", "oldest"}
+    ever = events_so_far(events(spark, rows), DS).collect()
+    assert {r.product_id for r in ever} == {"today", "late, here", "oldest", "too old"}
 
 
 def test_user_features_of_literal_rows(spark: SparkSession) -> None:
@@ -125,9 +127,16 @@ def test_price_buckets_are_deciles_and_equal_prices_share_one(spark: SparkSessio
 
 
 def test_run_reads_the_lake_once_and_stages_four_tables(make_night: MakeNight) -> None:
-    """With `history_days` = 30 the purchase of 1 January is too old for this night; the view counts."""
+    """With `history_days` = 30 the purchase of 400 days ago counts as ever bought, and is no habit any more;
+    what is yet to come counts for nothing.
+    """
     night = make_night("2026-01-31", history_days=30)
-    rows = [event("u", "a", "purchase", "2026-01-01"), event("u", "a", "view", "2026-01-20 08")]
+    rows = [
+        event("u", "a", "purchase", "2024-12-27 20", price=12.0),
+        event("u", "a", "view", "2026-01-20 08"),
+        event("u", "a", "purchase", "2026-02-01"),
+        event("u", "a", "purchase", "2026-01-30", arrived="2026-02-01"),
+    ]
     days = [r[-1] for r in rows]
     stage(night, "events_clean", [dict(zip(EVENTS.names, r, strict=True)) for r in rows], days)
     stage(night, "products", [{"product_id": "a", "price": 10.0, "first_seen": SEEN, "ds": DS}], [DS])
@@ -135,11 +144,12 @@ def test_run_reads_the_lake_once_and_stages_four_tables(make_night: MakeNight) -
     assert run(night) == {"rows": {"user_features": 1, "item_features": 1, "user_profiles": 1, "trending": 0}}
     assert night.notes()["trending"] == {"rows": 0, "top": []}
     (user,) = night.read("user_features").to_pylist()
-    assert (user["views"], user["purchases"], user["recency_days"], user["ds"]) == (1, 0, 11, DS)
+    assert (user["views"], user["purchases"], user["recency_days"], user["ds"]) == (1, 1, 11, DS)
+    assert (user["spend"], user["spend_30d"], user["tenure_days"], user["active_days"]) == (12.0, 0.0, 400, 2)
     (item,) = night.read("item_features").to_pylist()
-    assert (item["purchases"], item["price_bucket"], item["age_days"]) == (0, 0, 30)
+    assert (item["purchases"], item["buyers"], item["price_bucket"], item["age_days"]) == (1, 1, 0, 30)
     (profile,) = night.read("user_profiles").to_pylist()
-    assert (profile["segment"], profile["active_hours"]) == ("prospect", "[8]")
+    assert (profile["segment"], profile["frequency"], profile["active_hours"]) == ("dormant", 1, "[8]")
 
 
 def stage(night: Night, table: str, rows: list[dict[str, Any]], days: list[date]) -> None:

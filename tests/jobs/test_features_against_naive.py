@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs.event_sums import known_events
+from jobs.event_sums import events_so_far, first_day
 from jobs.features import item_features, user_features
 from jobs.lake.registry import BY_NAME
 from jobs.profiles import user_profiles
@@ -124,6 +124,7 @@ def naive_profile(
     user: str,
     first_seen: date | None,
     rows: list[Event],
+    since: date,
     shop: dict[str, tuple[Any, ...]],
     prices: list[float],
 ) -> dict[str, Any]:
@@ -133,7 +134,8 @@ def naive_profile(
     typical = mean_price(bought) if mean_price(bought) is not None else mean_price(rows)
     categories: Counter[Any] = Counter()
     brands: Counter[Any] = Counter()
-    for e in rows:
+    recent = [e for e in rows if e.ds >= since]
+    for e in recent:
         if e.product in shop:
             categories[shop[e.product][1]] += TASTE[e.kind]
             brands[shop[e.product][2]] += TASTE[e.kind]
@@ -159,8 +161,8 @@ def naive_profile(
         "favourite_categories": text(best(categories, 3)),
         "favourite_brands": text(best(brands, 3)),
         "price_band": band,
-        "active_hours": text(best(Counter(e.time.hour for e in rows), 3)),
-        "platforms": text(best(Counter(e.platform for e in rows))),
+        "active_hours": text(best(Counter(e.time.hour for e in recent), 3)),
+        "platforms": text(best(Counter(e.platform for e in recent))),
         "first_seen": first_seen,
         "last_seen": max((e.ds for e in rows), default=None),
         "ds": DS,
@@ -206,10 +208,11 @@ def random_shop(seed: int) -> tuple[list[Event], list[tuple[Any, ...]], list[tup
 @pytest.mark.parametrize("seed", [1, 2])
 def test_spark_and_plain_python_agree_exactly(spark: SparkSession, seed: int) -> None:
     rows, shop, people = random_shop(seed)
-    known = [e for e in rows if DS - timedelta(days=HISTORY - 1) <= e.ds <= DS and e.arrived <= DS]
-    assert 0 < len(known) < len(rows)
+    known = [e for e in rows if e.ds <= DS and e.arrived <= DS]
+    since = DS - timedelta(days=HISTORY - 1)
+    assert 0 < len([e for e in known if e.ds >= since]) < len(known) < len(rows)
     frame = shop_rows.events(spark, [tuple(e) for e in rows]).repartition(3)
-    events = known_events(frame, DS, HISTORY).cache()
+    events = events_so_far(frame, DS).cache()
     products, users = shop_rows.products(spark, shop), shop_rows.users(spark, people)
     prices = [p[3] for p in shop if p[3] is not None]
     by_name = {p[0]: p for p in shop}
@@ -217,12 +220,12 @@ def test_spark_and_plain_python_agree_exactly(spark: SparkSession, seed: int) ->
     expected = {
         "user_features": [naive_user(u, mine[u]) for u, _ in people],
         "item_features": [naive_item(p, [e for e in known if e.product == p[0]], prices) for p in shop],
-        "user_profiles": [naive_profile(u, seen, mine[u], by_name, prices) for u, seen in people],
+        "user_profiles": [naive_profile(u, seen, mine[u], since, by_name, prices) for u, seen in people],
     }
     found = {
         "user_features": user_features(events, users, DS),
         "item_features": item_features(events, products, DS),
-        "user_profiles": user_profiles(events, products, users, DS),
+        "user_profiles": user_profiles(events, products, users, DS, first_day(DS, HISTORY)),
     }
     for table, frame in found.items():
         key = BY_NAME[table].key[0]

@@ -37,7 +37,7 @@ USERS = ("o'brien", 'a"b', "x' OR '1'='1", "../../../etc/passwd", "--help", "*",
 def environment(tmp_path: Path) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("NIGHTSHELF_", "AWS_"))}
     ours = {
-        "NIGHTSHELF_CONFIG": str(tmp_path / "absent.toml"),
+        "NIGHTSHELF_CONFIG": "/dev/null",
         "NIGHTSHELF_LAKE": str(tmp_path / "in" / "lake"),
     }
     return kept | ours | {"PYTHONPATH": str(ROOT)}
@@ -128,3 +128,10 @@ def test_no_key_leaves_the_lake(tmp_path: Path, key: str) -> None:
     with pytest.raises(ValueError, match="leaves the lake"):
         store.write(key, b"x")
     assert not (tmp_path / "x").exists()
+
+
+def test_a_word_that_is_no_level_of_logging_is_told(environment: dict[str, str]) -> None:
+    done = cli(environment | {"NIGHTSHELF_LOG": "loud"}, "tables")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "nightshelf: NIGHTSHELF_LOG 'loud': use DEBUG, INFO, WARNING or ERROR\n"
+    assert cli(environment | {"NIGHTSHELF_LOG": "info"}, "tables").returncode == 0

@@ -82,3 +82,13 @@ def test_pinned_inputs_do_not_move_with_a_later_publish(make_night: MakeNight) -
     night = make_night("2026-01-09", run_id="pinned")
     publish_model(make_night, "2026-01-08", "b", "v8")
     assert version_of(Night(night.settings, night.ds, "pinned")) == "v5"
+
+
+def test_the_record_of_another_dates_run_is_left_as_it_is(make_night: MakeNight) -> None:
+    make_night("2026-01-05", run_id="spring").note("kept", {"said": 1})
+    with pytest.raises(BadInput, match="run 'spring' is of 2026-01-05, not 2026-01-06"):
+        make_night("2026-01-06", run_id="spring")
+    again = make_night("2026-01-05", run_id="other")
+    first = Night(again.settings, again.ds, "spring")
+    assert first.record["ds"] == "2026-01-05"
+    assert first.notes()["kept"] == {"said": 1}

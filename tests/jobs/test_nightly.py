@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -15,7 +16,7 @@ import pytest
 from jobs import nightly
 from jobs.errors import BadInput, Transient
 from jobs.lake.store import LocalStore
-from jobs.settings import Settings
+from jobs.settings import Settings, load_settings
 
 RECORD = {"step": "clean", "outcome": "done", "started": "1", "seconds": 2.0, "peak_mb": 3}
 
@@ -210,3 +211,40 @@ def test_a_database_made_anew_is_migrated(airflow: Airflow) -> None:
     assert airflow.prepare("1") == MADE
     assert airflow.prepare("2") == MADE
     assert airflow.prepare("2") == []
+
+
+def test_the_steps_read_the_settings_of_the_folder_where_it_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package that lies there is not taken for ours."""
+    shop = tmp_path / "shop"
+    (shop / "jobs").mkdir(parents=True)
+    (shop / "jobs" / "__init__.py").write_text("raise RuntimeError('not this one')")
+    (shop / "nightshelf.toml").write_text(
+        'top_k = 7\nlake = "lake"\ncatalog = "sqlite:///here.db"\n'
+        '[[sources]]\nmapping = "m"\nfiles = ["raw/*.csv"]\n'
+    )
+    monkeypatch.chdir(shop)
+    for name in ("NIGHTSHELF_LAKE", "NIGHTSHELF_CONFIG", "NIGHTSHELF_SOURCES"):
+        monkeypatch.delenv(name, raising=False)
+    wanted = Settings()
+    monkeypatch.setattr(nightly, "settings", lambda: wanted)
+    environment = os.environ | nightly.steps_environment()
+    # As the DAG's steps are started: from `nightshelf_step.HOME`, which this names.
+    ask = "from jobs.settings import Settings; print(Settings().model_dump_json())"
+    said = subprocess.run(
+        [sys.executable, "-c", ask],
+        env=environment, cwd=environment["NIGHTSHELF_HOME"], capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert wanted.top_k == 7
+    assert json.loads(said) == json.loads(wanted.model_dump_json())
+
+
+def test_a_lake_that_cannot_be_made_is_told_before_airflow_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(nightly, "settings", lambda: load_settings(lake=str(tmp_path / "file" / "lake")))
+    monkeypatch.setattr(nightly, "prepare_airflow", lambda *_: pytest.fail("Airflow was started"))
+    with pytest.raises(BadInput, match="setting 'lake'"):
+        nightly.run_with_airflow(date(2026, 1, 10), "", None)

@@ -18,8 +18,10 @@ CATALOGUE = [
 ]
 
 
-def profiles(spark: SparkSession, rows: list[Row], people: list[Row]) -> dict[str, dict[str, Any]]:
-    frame = user_profiles(events(spark, rows), products(spark, CATALOGUE), users(spark, people), DS)
+def profiles(
+    spark: SparkSession, rows: list[Row], people: list[Row], since: date = OLD
+) -> dict[str, dict[str, Any]]:
+    frame = user_profiles(events(spark, rows), products(spark, CATALOGUE), users(spark, people), DS, since)
     return by_key(frame, "user_id")
 
 
@@ -94,6 +96,22 @@ def test_price_band_by_the_terciles_of_the_catalogue(spark: SparkSession) -> Non
         "none": None,
         "buyer": "low",
     }
+
+
+def test_what_was_bought_is_of_ever_and_tastes_are_of_the_window(spark: SparkSession) -> None:
+    """Whoever bought 400 days ago is no prospect, in a lake that learns from 90 days."""
+    long_ago = DS - timedelta(days=400)
+    rows = [
+        event("gone", "doll", "purchase", long_ago.isoformat(), price=30.0, platform="store"),
+        event("back", "doll", "purchase", long_ago.isoformat(), session="s0"),
+        event("back", "tea", "view", "2026-01-30 08", session="s1"),
+    ]
+    since = DS - timedelta(days=89)
+    found = profiles(spark, rows, [("gone", long_ago), ("back", long_ago)], since)
+    names = ("segment", "recency_days", "frequency", "monetary", "last_seen", "favourite_brands", "platforms")
+    assert [found["gone"][n] for n in names] == ["dormant", 400, 1, 30.0, long_ago, "[]", "[]"]
+    last = date(2026, 1, 30)
+    assert [found["back"][n] for n in names] == ["dormant", 400, 1, 10.0, last, '["Wren"]', '["web"]']
 
 
 def test_segments(spark: SparkSession) -> None:

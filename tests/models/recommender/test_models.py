@@ -121,6 +121,46 @@ def test_blocks_of_rows_count_what_one_block_counts(shop, monkeypatch):
     assert np.allclose(whole.toarray(), parts.toarray(), rtol=1e-5)
 
 
+def best_seller(n_users=40):
+    """Item 0 is in every shopper's day, before and after one of nine others."""
+    rows = []
+    for user in range(n_users):
+        day = user * DAY
+        other = 1 + user % 9
+        rows += [(user, 0, day, BUY, -1), (user, other, day + 60, BUY, -1), (user, 0, day + DAY, VIEW, -1)]
+    return interactions(rows, n_users, 10)
+
+
+def test_a_best_seller_is_counted_a_slice_at_a_time(monkeypatch):
+    """More pairs than the budget stand in one item's row: no slice has more, and their sum is the same."""
+    exact = ItemGraph(decay=0.5, backward=0.5).constants
+    seq = sequences(best_seller())
+    whole = Counts.of(seq, exact).rows
+    asked = []
+    along = Pairs._along
+
+    def watched(self, at, offset):
+        asked.append(len(at))
+        return along(self, at, offset)
+
+    monkeypatch.setattr(Pairs, "_along", watched)
+    budget = 700
+    monkeypatch.setattr("models.recommender.item_graph.PAIR_BUDGET", budget)
+    pairs = Pairs(seq, exact)
+    hot = np.bincount(seq.item)[0]
+    assert hot * 2 * exact.window > 10 * budget
+    rows = pairs.rows(0, 1)
+    assert max(asked) * 2 * exact.window <= budget
+    assert sum(asked) == hot * 2 * exact.window
+    assert np.array_equal(rows.toarray(), whole[:1].toarray())
+    assert rows.has_canonical_format
+    # Weights that are no binary fractions: the order of a sum moves its last digits.
+    usual = ItemGraph().constants
+    sliced = Pairs(seq, usual).rows(0, 1).toarray()
+    monkeypatch.undo()
+    assert np.allclose(sliced, Pairs(seq, usual).rows(0, 1).toarray(), rtol=1e-12, atol=0)
+
+
 def test_counts_agree_with_a_naive_double_loop(shop):
     graph = flat(window=5, decay=0.7, backward=0.3)
     seq = sequences(shop.events)
