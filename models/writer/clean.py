@@ -21,7 +21,7 @@ from models.writer.verify import Brief, Verifier, covers
 # Sentences beyond this are left out: they are not shop copy, and would set the length of every batch.
 MAX_TEXT_CHARS = {"en": 600, "zh": 300}
 # To be raised where a placeholder comes to stand for another form: a model of the old ones is not used.
-FORMS = 2
+FORMS = 3
 PLACEHOLDER = re.compile(r"⟦[^⟦⟧]*⟧")
 _ARTICLE = re.compile(r"\b([Aa])n?(?= (⟦[^⟦⟧]*⟧))")
 # In a title: a code that begins with a letter, one that begins with a digit, a number: "D08050P", "9089NA",

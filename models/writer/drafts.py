@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from models.writer.answers import is_no
 from models.writer.forms import Lines
 from models.writer.phrases import Phrases, fill, load_phrases
 from models.writer.text import is_han, sentences, units
@@ -30,6 +31,8 @@ KEYWORDS_BYTES = 249
 TITLE_VALUES = 3
 MAX_VALUE_WORDS = 4
 _NOT_TELLING = frozenset("yes no true false none na 是 否 无 有 其他 其它".split())  # noqa: SIM905
+# "No-show" names a cut; "no collar" beside the noun would read as a slip.
+_COMPOUND_NO = re.compile(r"no-\w", re.IGNORECASE)
 _SMALL = frozenset("and or of with for in by the a an to".split())  # noqa: SIM905
 _CLAUSE = re.compile("[\uff0c\uff1b]")
 # A whole sentence, not one that was cut behind "Rs." or "No.".
@@ -103,6 +106,8 @@ def _long(name: str) -> bool:
 def _short(value: str) -> bool:
     words = units(value)
     if not words or value.casefold() in _NOT_TELLING or all(w.isdigit() for w in words):
+        return False
+    if is_no(value) and not _COMPOUND_NO.match(value):
         return False
     return sum(map(is_han, words)) <= 6 and sum(not is_han(w) for w in words) <= MAX_VALUE_WORDS
 
@@ -184,7 +189,8 @@ def _pieces(request: Request) -> Iterator[str]:
     """Sentences of the description; in Chinese their clauses, which stand by themselves."""
     for sentence in sentences(request.description):
         parts = _CLAUSE.split(sentence) if request.language == "zh" else [sentence]
-        yield from filter(None, (p.strip(_END) for p in parts))
+        # A person's description may hold tabs and line breaks; a line of copy holds neither.
+        yield from filter(None, (" ".join(p.split()).strip(_END) for p in parts))
 
 
 def _phrased_lines(request: Request, told: set[str], most: int) -> list[str]:
@@ -222,9 +228,9 @@ def advertisements(tone: str, request: Request) -> Iterator[Draft]:
     """A sentence of the description that is short enough, where the tone takes it; else the tone's frames."""
     found = request.phrases.tones[tone]
     if found.from_description:
-        for sentence in sentences(request.description):
-            if _SENTENCE.search(sentence.strip()):
-                yield sentence.strip(), True
+        for sentence in (" ".join(s.split()) for s in sentences(request.description)):
+            if _SENTENCE.search(sentence):
+                yield sentence, True
     frames = _filled(request, list(found.frames))
     # The richest frames come first in the file; those that tell as much take turns.
     rich = [text for text, whole in frames if whole]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate, chain
 from typing import Any
 
-from models.writer.answers import is_answer, is_no, negated
+from models.writer.answers import is_absent, is_answer, is_no, named
+from models.writer.denials import DENIED, IMITATED, clauses, taken_back
 from models.writer.measures import LESS_EXACT
 from models.writer.quantities import Number, numbers
 from models.writer.text import clean_string, is_han, units
@@ -31,12 +33,9 @@ ORDINARY_HAN = frozenset(
 )
 _YES = {"en": ("Yes", "No"), "zh": ("是", "否")}
 _SEPARATOR = "\x1f"
-# Characters of two units that could be a negation.
-MAX_NEGATION = 24
 _BITS = {"0", "1"}
+_ABLE = (("支", "持"), ("可", "以"), ("可",), ("能",), ("具", "备"))
 _SHARED = "\n"  # no brand's name
-# "Is it waterproof?" and 是否防水 name the property behind them.
-_ASKING = (("是", "否"), ("有", "无"), ("能", "否"), ("可", "否"), ("is", "it"), ("is",), ("are",), ("has",))
 
 
 @dataclass(frozen=True)
@@ -130,24 +129,68 @@ class Evidence:
     @cached_property
     def denied(self) -> list[tuple[str, str]]:
         """The attributes that say no: "Waterproof: No", "防水: 否", "Lid: 0"."""
-        return [(n, v) for n, v in self.facts.attributes if is_no(v)]
+        return [(n, v) for n, v in self.facts.attributes if is_no(v, n) and not is_absent(v)]
 
     @cached_property
-    def _affirmed(self) -> str:
-        denied = set(self.denied)
-        told = tuple(pair for pair in self.facts.attributes if pair not in denied)
-        return _joined(replace(self.facts, attributes=told).strings()) if denied else self._haystack
+    def withheld(self) -> list[tuple[str, str]]:
+        """The attributes that affirm nothing: those that say no, and those that nobody knows."""
+        return [(n, v) for n, v in self.facts.attributes if is_no(v, n) or is_absent(v)]
 
     def affirms(self, phrase: tuple[str, ...]) -> bool:
         """Whether the units stand in a string that does not deny them: not in "not waterproof"."""
-        text, needle = self._affirmed, _needle(phrase)
-        at = text.find(needle)
-        while at >= 0:
-            before = text[max(0, at - MAX_NEGATION) : at].rpartition("\n")[2]
-            if not negated(tuple(before.split(_SEPARATOR))[-2:]):
-                return True
-            at = text.find(needle, at + 1)
-        return False
+        if not self.says(phrase):
+            return False
+        return not all(
+            taken_back(before, phrase, after, likely=True)
+            for before, after in self._around(phrase, skip=self.withheld)
+        )
+
+    def denies(self, phrase: tuple[str, ...], how: str = DENIED) -> bool:
+        """Whether a string takes the units back: says "not waterproof"; for `IMITATED`, "faux leather"."""
+        ways = (how, IMITATED)
+        if any(taken_back(before, phrase, after) in ways for before, after in self._around(phrase)):
+            return True
+        if how == IMITATED:
+            return False
+        if any(_without_can(named(name)) == _without_can(phrase) for name, _ in self.denied):
+            return True
+        likely = any(taken_back(before, phrase, after, likely=True) for before, after in self._around(phrase))
+        return likely and not self.affirms(phrase)
+
+    def _around(
+        self, phrase: tuple[str, ...], skip: Collection[tuple[str, str]] = ()
+    ) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+        """What stands before and behind the units wherever a string has them, as far as their clause goes.
+
+        `skip`: attributes that are not asked.
+        """
+        size = len(phrase)
+        for pair, cut in self._clauses if phrase else ():
+            if pair in skip:
+                continue
+            whole = tuple(chain.from_iterable(cut))
+            ends = list(accumulate(map(len, cut)))
+            for at in range(len(whole) - size + 1):
+                if whole[at] == phrase[0] and whole[at : at + size] == phrase:
+                    start = max((e for e in ends if e <= at), default=0)
+                    end = next(e for e in ends if e >= at + size)
+                    yield whole[start:at], whole[at + size : end]
+
+    @cached_property
+    def _clauses(self) -> list[tuple[tuple[str, str] | None, list[tuple[str, ...]]]]:
+        """Every string's clauses as units; of an attribute, name and value, with the attribute."""
+        facts = self.facts
+        bare = [s for s in (facts.title, facts.brand, *facts.category) if s]
+        found: list[tuple[tuple[str, str] | None, list[str]]] = [(None, clauses(s)) for s in bare]
+        for name, value in facts.attributes:
+            asked, told = clauses(name), clauses(value)
+            # "Not suitable for: outdoor use" is one clause.
+            if taken_back(units(asked[-1]), (), ()) and not asked[-1].endswith("or not"):
+                told = [*asked[:-1], f"{asked[-1]} {told[0]}", *told[1:]]
+            else:
+                told = [*asked, *told]
+            found.append(((name, value), told))
+        return [(pair, [units(c) for c in told]) for pair, told in found]
 
     @cached_property
     def own(self) -> list[tuple[str, ...]]:
@@ -176,7 +219,7 @@ class Evidence:
         for number in (n for s in self.facts.strings() for n in numbers(s)):
             known = found.setdefault(number.value, set())
             known.add(number.unit)
-            if number.next and (not number.unit or not number.value.isdecimal()):
+            if number.next and (not number.unit or not number.value.lstrip("-").isdecimal()):
                 known.add(number.next)
         for name, text in self.facts.attributes:
             # "Capacity (ml): 500" supports "500 ml".
@@ -310,10 +353,9 @@ def _shared_words(owners: Mapping[tuple[str, ...], str]) -> set[str]:
     return found
 
 
-def named(name: str) -> tuple[str, ...]:
-    """The property that an attribute's name asks for."""
-    phrase = units(name)
-    head = next((h for h in _ASKING if phrase[: len(h)] == h), ())
+def _without_can(phrase: tuple[str, ...]) -> tuple[str, ...]:
+    """防水 of 支持防水, 机洗 of 可机洗."""
+    head = next((h for h in _ABLE if phrase[: len(h)] == h and len(phrase) > len(h) + 1), ())
     return phrase[len(head) :]
 
 

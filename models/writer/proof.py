@@ -2,43 +2,57 @@
 
 from __future__ import annotations
 
-from models.writer.answers import negated
-from models.writer.facts import Evidence, named
+from models.writer.denials import taken_back
+from models.writer.facts import Evidence
 from models.writer.text import CLAUSE_END, units
 
 Units = tuple[str, ...]
 
 # Characters, or units, of the text that are read around a claim: no name with its value is longer.
 _REACH = 160
+# Units before a denied claim that the facts have as well.
+_SAME = 6
+_WHOLLY = (("artificial",), ("仿", "真"))
 
 
 def proves(evidence: Evidence, text: str, start: int, end: int) -> bool:
     """Whether the facts bear out `text[start:end]`, a claim in a text that `normalise` has seen."""
-    around = text[max(0, start - _REACH) : start]
-    near = units(CLAUSE_END.split(around)[-1])
+    around, rest = text[max(0, start - _REACH) : start], text[end : end + _REACH]
+    near = units(CLAUSE_END.split(around)[-1]), units(CLAUSE_END.split(rest)[0])
     return _borne(evidence, near, units(around), units(text[start:end]), units(text[start : start + _REACH]))
 
 
-def bears_out(evidence: Evidence, text: tuple[str, ...], clause: int, start: int, end: int) -> bool:
-    """Whether the facts bear out `text[start:end]`, a claim in a text's units; its clause begins at `clause`.
+def bears_out(
+    evidence: Evidence, text: tuple[str, ...], clause: tuple[int, int], start: int, end: int
+) -> bool:
+    """Whether the facts bear out `text[start:end]`, a claim in a text's units; `clause`: its first and end.
 
     "waterproof: No" and "not waterproof" do not bear out "waterproof", but they do bear out themselves.
     """
     claim, before = text[start:end], text[max(0, start - _REACH) : start]
+    near = text[max(clause[0], start - _REACH) : start], text[end : min(clause[1], end + _REACH)]
     # Whether the facts hold the words at all is soon told.
-    near = text[max(clause, start - 2) : start]
     return evidence.says(claim) and _borne(evidence, near, before, claim, text[start : start + _REACH])
 
 
-def _borne(evidence: Evidence, near: Units, before: Units, claim: Units, behind: Units) -> bool:
-    """`near`: what stands before the claim in its clause; `before`: in the text; `behind`: the text from the
-    claim on.
+def _borne(evidence: Evidence, near: tuple[Units, Units], before: Units, claim: Units, behind: Units) -> bool:
+    """`near`: what stands before and behind the claim in its clause; `before`: what stands before it in the
+    text; `behind`: the text from the claim on.
     """
-    if negated(near):
-        return evidence.says((near[-1], *claim)) or any(named(n) == claim for n, _ in evidence.denied)
+    # What the facts take back in the same words needs no reading.
+    if taken_back(near[0], claim, near[1], likely=True) and evidence.says((*near[0][-_SAME:], *claim)):
+        return True
+    how = taken_back(near[0], claim, near[1])
+    if how:
+        # Artificial flowers are so all of them.
+        return evidence.denies(claim, how) or any(_all_are(evidence, near[0], w) for w in _WHOLLY)
     if evidence.affirms(claim):
         return True
-    return any(_told(before, behind, units(n), units(v), claim) for n, v in evidence.denied)
+    return any(_told(before, behind, units(n), units(v), claim) for n, v in evidence.withheld)
+
+
+def _all_are(evidence: Evidence, near: Units, word: Units) -> bool:
+    return near[-len(word) :] == word and evidence.says(word)
 
 
 def _told(before: Units, behind: Units, name: Units, no: Units, claim: Units) -> bool:

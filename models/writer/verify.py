@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 
+from models.writer.answers import is_absent
 from models.writer.facts import Evidence, Facts, Lexicon
 from models.writer.languages import other_than_english
 from models.writer.proof import bears_out, proves
@@ -44,7 +45,7 @@ _TWICE = re.compile(r"(?<![^\W_])([^\W\d_]{2,}) \1(?![^\W_])")
 _LEFTOVER = re.compile("[\u27e6\u27e7\ufffd]|<unk>|\\[unk\\]")
 # A Cyrillic letter inside a Latin word is there to get past a rule ("сures").
 _MIXED = re.compile(r"[a-z][а-я]|[а-я][a-z]")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 # What a program prints for a missing value; a bread may be called so.
 _MISSING = re.compile(r"\b(?:undefined|nan|null)\b")
 
@@ -235,6 +236,8 @@ class Verifier:
             return "not readable"
         if sum(not is_han(u) for u in units(text)) > words:
             return f"over {words} words"
+        if is_absent(plain):
+            return "says only that it is not known"
         # What needs proof in the attributes is proved by standing there: only the banned is left.
         broken = (r.id for r in self.rules.rules if r.severity == "banned" and next(r.matches(plain), None))
         return next(broken, "")
@@ -317,7 +320,7 @@ class Verifier:
         at = 0
         for clause in clauses:
             for start, end in self.lexicon.found(clause):
-                if not bears_out(brief.evidence, whole, at, at + start, at + end):
+                if not bears_out(brief.evidence, whole, (at, at + len(clause)), at + start, at + end):
                     joiner = "" if is_han(clause[start]) else " "
                     return f"'{joiner.join(clause[start:end])}' is no value of this product"
             at += len(clause)

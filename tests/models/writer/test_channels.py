@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import replace
 from datetime import date
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.writer import template
 from models.writer.channels import ALL, CHANNELS, unknown, verdict, write
 from models.writer.drafts import KEYWORDS, KEYWORDS_BYTES, Request
 from models.writer.facts import Facts, Lexicon, read_facts
@@ -183,6 +185,69 @@ def test_keywords_are_cut_at_their_bounds(long):
         assert KEYWORDS_BYTES - 60 < len(found.encode()) <= KEYWORDS_BYTES
     else:
         assert len(found.split("\n")) == KEYWORDS
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "line"),
+    [
+        (
+            "en",
+            "The mug is made of\tstoneware.\nIt comes in\u2028red\u0085for all.\n\tHolds it well.",
+            "stoneware",
+        ),
+        ("en", "- Made of stoneware\r\n- Comes in red\r\n", "Made of stoneware"),
+        ("zh", "这款马克杯采用\t炻瓷材质，\n外观为\t红色。\r\n\t值得拥有", "外观为 红色"),
+    ],
+)
+def test_what_is_borrowed_of_a_description_has_no_tab_and_no_line_break(language, text, line):
+    asked = request(facts(language), text)
+    found = {name: write(channel, asked) for name, channel in CHANNELS.items()}
+    assert found["bullets"].borrowed
+    assert line in found["bullets"].text
+    for name, written in found.items():
+        lines = written.text.split("\n") if name in ("bullets", "search_keywords") else [written.text]
+        assert lines != [""]
+        assert all(unicodedata.category(c) not in ("Cc", "Zl", "Zp") for one in lines for c in one), name
+
+
+def test_a_text_with_a_tab_is_refused():
+    assert "markup" in judged("ad_copy", "A mug that\tcomes in red.", facts("en"))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    "value",
+    [
+        "N/A",
+        "n.a.",
+        "NA",
+        "Unknown",
+        "Not specified",
+        "Not applicable",
+        "TBD",
+        "不详",
+        "未知",
+        "暂无",
+        "未注明",
+    ],
+)
+def test_what_is_not_known_is_told_in_no_channel(language, value):
+    of = facts(language)
+    (first, _), (second, known), *rest = of.attributes
+    of = replace(of, brand=value, attributes=((first, value), (second, known), *rest))
+    assert value.casefold() not in "\n".join(texts(of).values()).casefold()
+    brief = JUDGES[language].brief(of)
+    assert value not in [v for _, v in brief.slots]
+    assert value not in template.write(brief, JUDGES[language])[0]
+    # What the others say is told.
+    assert known in texts(of)["bullets"]
+
+
+def test_a_no_is_told_with_its_name_and_stands_in_no_title():
+    of = facts("en", attributes=(("colour", "Not green"), ("material", "stoneware"), ("style", "no-show")))
+    found = texts(of)
+    assert found["title"] == "Lumo no-show Stoneware Mug"
+    assert found["bullets"].split("\n") == ["Style: no-show", "Colour: Not green", "Made of stoneware"]
 
 
 def test_unknown_channels_are_named():

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from models.writer.clean import Marks, make_pair, restore, slot_values, source
+from models.writer.prototypes import Prototype, Prototypes
+from models.writer.text import units
 from models.writer.verify import Brief, Verifier
-from tests.models.writer.shop import ROWS, facts, judge
+from tests.models.writer.shop import ROWS, facts, judge, product
 
 EN, ZH = "A red stoneware mug, {}.", "红色炻瓷马克杯，{}。"
 
@@ -139,3 +142,206 @@ def test_a_template_may_tell_what_is_denied(language: str) -> None:
     text, verdict = template.write(verifier.brief(facts(language, row)), verifier)
     assert verdict.ok
     assert {"en": "Waterproof: No", "zh": "防水：否"}[language] in text
+
+
+def verdict(language: str, told: dict[str, str], text: str, title: str = "") -> dict[str, str]:
+    """What fails of a text about a product; the shop has every value that the texts below claim."""
+    known = {
+        "en": [
+            "waterproof",
+            "outdoor",
+            "alcohol",
+            "sugar",
+            "leather",
+            "silk",
+            "cotton",
+            "charger",
+            "windproof",
+        ],
+        "zh": [
+            "机洗",
+            "手洗",
+            "漂白",
+            "防水",
+            "酒精",
+            "香精",
+            "真丝",
+            "羊绒",
+            "皮革",
+            "户外",
+            "快充",
+            "真皮",
+        ],
+    }[language]
+    field = f"attributes_{language}"
+    others = [
+        product(10 + i, "Havra", "red/红色", "x/炻瓷") | {field: json.dumps({str(i % 3): value})}
+        for i, value in enumerate([*known, *known])
+    ]
+    mine = product(1, "Lumo", "red/红色", "stoneware/炻瓷") | {field: json.dumps(told)}
+    if title:
+        mine[f"title_{language}"] = title
+    verifier = judge(language, [mine, *others])
+    failed = verifier.verify(text, verifier.brief(facts(language, mine))).failed
+    return {check: why for check, why in failed.items() if check in ("claims", "values")}
+
+
+@pytest.mark.parametrize(
+    ("told", "text", "ok"),
+    [
+        # The name with a "no" before it, a nought with its unit, and other ways to say no.
+        ({"Waterproof": "Non-waterproof"}, "It is waterproof.", False),
+        ({"Waterproof": "non waterproof"}, "It is non-waterproof.", True),
+        ({"Waterproof": "Waterproof"}, "It is waterproof.", True),
+        ({"Organic content": "0%"}, "An organic mug.", False),
+        ({"Organic content": "100%"}, "An organic mug.", True),
+        ({"Recycled": "0 %"}, "A recycled mug.", False),
+        ({"Recycled": "40 %"}, "A recycled mug.", True),
+        ({"Warranty": "n.a."}, "With a warranty.", False),
+        ({"Warranty": "unknown"}, "With a warranty.", False),
+        ({"Warranty": "unknown"}, "It has no warranty.", False),
+        ({"Warranty": "none"}, "It has no warranty.", True),
+        ({"Feature": "not only waterproof"}, "It is waterproof.", True),
+        ({"Waterproof": "not only waterproof but windproof"}, "It is waterproof and windproof.", True),
+        # As far as the clause goes.
+        ({"Use": "not for outdoor use"}, "An outdoor mug.", False),
+        ({"Use": "Not suitable for outdoor use"}, "An outdoor mug.", False),
+        ({"Use": "Not suitable for outdoor use"}, "It is not for outdoor use.", True),
+        ({"Use": "not for children, for outdoor use"}, "An outdoor mug.", True),
+        ({"Use": "for outdoor use"}, "It is not for outdoor use.", False),
+        ({"Not suitable for": "outdoor use"}, "An outdoor mug.", False),
+        ({"Suitable for": "outdoor use"}, "An outdoor mug.", True),
+        ({"Note": "Doesn't come with a charger"}, "With a charger.", False),
+        ({"Note": "Doesn't come with a charger"}, "The charger is not included.", False),
+        ({"Note": "don't use outdoor"}, "An outdoor mug.", False),
+        ({"Note": "not waterproof or windproof"}, "It is windproof.", False),
+        ({"Note": "not waterproof but windproof"}, "It is windproof.", True),
+        ({"Note": "not waterproof but windproof"}, "It is waterproof.", False),
+        # What a text denies must be denied.
+        ({"Waterproof": "yes"}, "It isn't waterproof.", False),
+        ({"Waterproof": "yes"}, "It isn\u2019t really waterproof.", False),
+        ({"Waterproof": "yes"}, "It is not a waterproof mug.", False),
+        ({"Waterproof": "no"}, "It isn't waterproof.", True),
+        ({"Waterproof": "no"}, "It is not a waterproof mug.", True),
+        ({"Waterproof": "yes"}, "Not only waterproof.", True),
+        ({"Material": "leather"}, "Don't miss this leather mug.", True),
+        ({"Material": "leather"}, "Cotton is not leather.", False),
+        # "Free" behind it.
+        ({"Formula": "alcohol-free"}, "With alcohol.", False),
+        ({"Formula": "alcohol-free"}, "It is alcohol-free.", True),
+        ({"Formula": "alcohol-free"}, "It is free of alcohol.", True),
+        ({"Formula": "sugar-free"}, "It is sugar-free.", True),
+        ({"Formula": "with sugar"}, "It is sugar-free.", False),
+        ({"Sugar": "0 g"}, "It is sugar-free.", True),
+        ({"Box": "charger free of charge"}, "With a charger.", True),
+        ({"Box": "charger, free shipping"}, "With a charger.", True),
+        # Imitations.
+        ({"Material": "faux leather"}, "It is made of leather.", False),
+        ({"Material": "faux leather"}, "Leather grows softer with use.", False),
+        ({"Material": "faux leather"}, "It is made of faux leather.", True),
+        ({"Material": "imitation leather"}, "It is made of faux leather.", True),
+        ({"Material": "faux leather"}, "It is not leather.", True),
+        ({"Material": "leather"}, "It is made of faux leather.", False),
+        ({"Material": "not leather"}, "It is made of faux leather.", False),
+        ({"Material": "leather"}, "It is not faux leather.", True),
+        ({"Material": "artificial silk"}, "A silk mug.", False),
+        ({"Material": "mock silk lining, leather"}, "It is made of leather.", True),
+        ({"Material": "synthetic leather"}, "It is made of leather.", False),
+        ({"Material": "synthetic waterproof resin"}, "It is waterproof.", True),
+        ({"Kind": "artificial plant", "Leaves": "silk"}, "Artificial silk leaves.", True),
+        ({"Leaves": "silk"}, "Artificial silk leaves.", False),
+        ({"Note": "not for children"}, "It is not for children and is near leather.", False),
+        ({"Note": "not for children", "By": "leather"}, "It is not for children and is near leather.", True),
+        ({"Void": "does not cover any outdoor use"}, "For outdoor use.", False),
+        ({"Void": "does not cover any outdoor use"}, "Void: does not cover any outdoor use.", True),
+        ({"Material": "faux leather", "Handle": "leather"}, "A leather handle.", True),
+    ],
+)
+def test_english_that_takes_a_claim_back(told: dict[str, str], text: str, ok: bool) -> None:
+    failed = verdict("en", told, text)
+    assert (failed == {}) == ok, failed
+
+
+@pytest.mark.parametrize(
+    ("told", "text", "ok"),
+    [
+        ({"洗涤": "手洗，不可机洗"}, "支持机洗。", False),
+        ({"洗涤": "手洗，不可机洗"}, "不可机洗。", True),
+        ({"洗涤": "手洗，不可机洗"}, "可以手洗。", True),
+        ({"洗涤": "手洗，不可机洗"}, "不可手洗。", False),
+        ({"洗涤": "不可漂白，可机洗"}, "支持机洗。", True),
+        ({"洗涤": "不可漂白、可机洗"}, "支持机洗。", True),
+        ({"洗涤": "不可漂白可机洗"}, "支持机洗。", True),
+        ({"洗涤": "可机洗"}, "不可机洗。", False),
+        ({"洗涤": "请勿用洗衣机机洗"}, "支持机洗。", False),
+        ({"可机洗": "否"}, "不支持机洗。", True),
+        ({"支持防水": "否"}, "不防水。", True),
+        ({"防水": "不防水"}, "防水。", False),
+        ({"是否防水": "不支持防水"}, "防水。", False),
+        ({"防水": "防水"}, "防水。", True),
+        ({"有无防水": "有防水"}, "防水。", True),
+        ({"特点": "温和，不含酒精"}, "含酒精。", False),
+        ({"特点": "温和，不含酒精"}, "不含任何酒精。", True),
+        ({"特点": "含酒精"}, "不含酒精。", False),
+        ({"特点": "不含酒精、香精"}, "含香精。", False),
+        ({"特点": "不含酒精的防水"}, "防水。", True),
+        ({"不含": "酒精"}, "含酒精。", False),
+        ({"特点": "不宜长时间在户外"}, "适合户外。", False),
+        ({"特点": "不能快充但防水"}, "防水。", True),
+        ({"特点": "不能快充但防水"}, "支持快充。", False),
+        ({"特点": "不仅防水"}, "防水。", True),
+        # They are no denials.
+        ({"材质": "不锈钢", "特点": "防水"}, "不锈钢，防水。", True),
+        ({"特点": "不粘锅 防水"}, "防水。", True),
+        ({"特点": "非常防水"}, "防水。", True),
+        ({"特点": "未来感，特别防水"}, "防水。", True),
+        # Imitations.
+        ({"材质": "仿真丝"}, "采用真丝。", False),
+        ({"材质": "仿真丝"}, "采用仿真丝。", True),
+        ({"材质": "真丝"}, "采用仿真丝。", False),
+        ({"材质": "真丝"}, "采用真丝。", True),
+        ({"材质": "仿羊绒"}, "采用羊绒。", False),
+        ({"材质": "类羊绒"}, "采用羊绒。", False),
+        ({"类型": "鞋类真皮"}, "采用真皮。", True),
+        ({"材质": "人造皮革"}, "采用皮革。", False),
+        ({"材质": "人造皮革"}, "采用人造皮革。", True),
+        ({"材质": "皮革"}, "采用人造皮革。", False),
+        ({"材质": "非真皮"}, "并非真皮。", True),
+    ],
+)
+def test_chinese_that_takes_a_claim_back(told: dict[str, str], text: str, ok: bool) -> None:
+    failed = verdict("zh", told, text)
+    assert (failed == {}) == ok, failed
+
+
+def test_a_title_takes_back_what_it_denies() -> None:
+    assert verdict("zh", {}, "防水。", "智能手环（不支持防水）")
+    assert verdict("zh", {}, "防水。", "智能手环 不支持快充 防水") == {}
+    assert verdict("zh", {}, "防水。", "智能手环（不支持快充）防水") == {}
+    assert verdict("en", {}, "An outdoor lamp.", "Desk lamp, not for outdoor use")
+    assert verdict("en", {}, "A leather lamp.", "Desk lamp (not for outdoor use) leather") == {}
+
+
+def test_a_text_remembered_of_alike_products_is_not_told_of_what_denies_it() -> None:
+    def scarf(number: int, care: str) -> dict[str, Any]:
+        told = json.dumps({"颜色": "红色", "材质": "羊毛", "洗涤": care})
+        return ROWS[0] | {"product_id": f"s{number}", "title_zh": "Lumo 围巾", "attributes_zh": told}
+
+    rows = [
+        *(scarf(i, "可机洗") for i in range(3)),
+        *(scarf(i, "机洗") for i in (3, 4)),
+        scarf(5, "手洗，不可机洗"),
+    ]
+    verifier = judge("zh", rows)
+    briefs = [verifier.brief(facts("zh", row)) for row in rows]
+    texts = ["这款围巾采用羊毛材质，红色好搭配。支持机洗，打理方便。"] * 3
+    pairs = [
+        make_pair(facts("zh", row), text, verifier, Marks()) for row, text in zip(rows, texts, strict=False)
+    ]
+    forms = dict(slot_values(briefs[-1]))
+    own = frozenset(u for s in briefs[-1].evidence.facts.strings() for u in units(s))
+    known = Prototypes(Prototype.of(p) for p in pairs if p)
+    offered = [restore(t, forms) for t in known.find(source(briefs[-1], ["颜色", "材质"]), forms, own)]
+    assert [t for t in offered if "支持机洗" in t]
+    assert not [t for t in offered if "支持机洗" in t and verifier.verify(t, briefs[-1]).ok]
+    assert [t for t in offered if verifier.verify(t, briefs[0]).ok]

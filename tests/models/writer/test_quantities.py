@@ -73,6 +73,66 @@ def test_number_words_are_numbers(text: str, found: list[tuple[str, str]]) -> No
 
 
 @pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("2万毫安时, 2 万毫安时, 2万5千毫安时", [("20000", "mah")] * 2 + [("25000", "mah")]),
+        ("1.5万小时, 3亿次, 5百克", [("15000", "h"), ("300000000", ""), ("500", "g")]),
+        ("２万毫安时, ٢万毫安时, 两万毫安时, 二十万毫安时", [("20000", "mah")] * 3 + [("200000", "mah")]),
+        ("三百二十万个, 一亿两千万个", [("3200000", "pc"), ("120000000", "pc")]),
+        ("2 dozen eggs, 2-dozen, 3 thousand", [("24", ""), ("24", ""), ("3000", "")]),
+        ("half a dozen, 1.5 million, 1/3 dozen", [("6", ""), ("1500000", ""), ("4", "")]),
+        # Units, and words of their own.
+        ("5千克, 2千瓦, 3千米, 2千卡", [("5", "kg"), ("2", "kw"), ("3", "km"), ("2", "cal")]),
+        ("4800万像素", [("4800", "wpx")]),
+        ("2百搭, 3万向轮, 4十字", [("2", ""), ("3", ""), ("4", "")]),
+        ("2 dozens of thousands", [("24", ""), ("1000", "")]),
+    ],
+)
+def test_digits_with_a_large_word_behind_them_are_one_number(text: str, found: list[tuple[str, str]]) -> None:
+    assert [n[:2] for n in numbers(text)] == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("-20 °C, at \u221220 °C, (-5.5 °F)", [("-20", "°c"), ("-20", "°c"), ("-5.5", "°f")]),
+        ("-20~60℃, -20 to -10 °C", [("-20", "°c"), ("60", "°c"), ("-20", "°c"), ("-10", "°c")]),
+        ("温度-20℃，零至-5℃", [("-20", "°c"), ("-5", "°c")]),
+        ("-20, -0 °C", [("-20", ""), ("0", "°c")]),
+        # Ranges, sizes, model numbers, dates and items of a list.
+        (
+            "10-20 cm, 10 -20 °C, 10°C-20°C",
+            [("10", "cm"), ("20", "cm"), ("10", ""), ("20", "°c"), ("10", "°c"), ("20", "°c")],
+        ),
+        ("30x40, 2-1/2 in", [("30", ""), ("40", ""), ("2.5", "in")]),
+        ("A-20, A-20 °C, 型号-20", [("a20", "code"), ("a20", "code"), ("20", "")]),
+        ("2024-12-20", [("2024", ""), ("12", ""), ("20", "")]),
+        ("-3 pockets, -2 pieces, -40 cm", [("3", ""), ("2", "pc"), ("40", "cm")]),
+    ],
+)
+def test_a_minus_belongs_to_its_number(text: str, found: list[tuple[str, str]]) -> None:
+    assert [n[:2] for n in numbers(text)] == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("1,5 l, 1,50 kg, 12,5-cm", [("1.5", "l"), ("1.5", "kg"), ("12.5", "cm")]),
+        ("1,5 x 2,5 m, 1,5-2,5 l", [("1.5", "m"), ("2.5", "m"), ("1.5", "l"), ("2.5", "l")]),
+        ("1,500 ml, 1,234,567.5 g", [("1500", "ml"), ("1234567.5", "g")]),
+        ("sizes 1,5 and 2,4,6 oz", [("1", ""), ("5", ""), ("2", ""), ("4", ""), ("6", "oz")]),
+        ("3,5 pieces", [("3", ""), ("5", "pc")]),
+    ],
+)
+def test_a_comma_before_a_measure_is_a_decimal_one(text: str, found: list[tuple[str, str]]) -> None:
+    assert [n[:2] for n in numbers(text)] == found
+
+
+def test_digits_of_any_script_are_percents() -> None:
+    assert [n[:2] for n in numbers("百分之٩, 百分之०, 百分之½")][:2] == [("9", "%"), ("0", "%")]
+
+
+@pytest.mark.parametrize(
     ("unit", "texts"),
     [
         ("gal", "10-gallon|10 gal.|10加仑|10 US gallons"),
@@ -126,6 +186,11 @@ def test_the_word_behind_a_number_is_told() -> None:
         ("36码", "36"),
         ("250 g/m² cotton", "250 g/m²"),
         ("4K, A5 and 2.4K", ""),
+        ("5万毫安时大容量", "5万毫安时"),
+        ("2 dozen eggs", "2 dozen"),
+        ("1,5 l bottle", "1,5 l"),
+        ("-20 °C", ""),
+        ("\u221220 °C", ""),
         ("cotton", ""),
     ],
 )
@@ -133,7 +198,7 @@ def test_the_first_quantity_is_whole(value: str, form: str) -> None:
     assert first_quantity(value) == form
 
 
-NUMERALS = ["1", "16", "1.5", "1/2", ".5", "½", "2-1/2", "1,000"]
+NUMERALS = ["1", "16", "1,5", "-2", "2万", "5 dozen", "1.5", "1/2", ".5", "½", "2-1/2", "1,000"]
 MARKS = ["-", "/", "x", "×", ".", '"', "'", " "]
 WORDS = [*sorted(UNIT_OF), *NUMERALS, *MARKS, "drawers", "大号", "以上", "装"]
 
@@ -158,7 +223,25 @@ def least_seconds(text: str) -> float:
 
 
 @pytest.mark.parametrize(
-    "piece", ["a", "1", "1/", "1 1/2", "two ", "one hundred ", "百", '"', "1x", "1-", "a1-"]
+    "piece",
+    [
+        "a",
+        "1",
+        "1/",
+        "1 1/2",
+        "two ",
+        "one hundred ",
+        "百",
+        '"',
+        "1x",
+        "1-",
+        "a1-",
+        "1,",
+        "1,1-",
+        "1万",
+        "-1",
+        "-1 ",
+    ],
 )
 def test_a_long_text_is_read_in_time(piece: str) -> None:
     """Twice the text takes about twice the time: no pattern goes back over what it has read."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from models.writer.clean import slot_values
 from models.writer.text import normalise, units
 from models.writer.verify import CHECKS
 from tests.models.writer.shop import ROWS, brief, facts, judge, product
@@ -160,6 +161,18 @@ def test_a_number_without_unit_in_the_facts_takes_it_from_the_attributes_name() 
         ("110/220 V", "1/2 volt", False),
         ("5 or 10 kg", "5 kg", True),
         ("5-10 kg", "10 kg", True),
+        ("-20 °C", "at -20 °C", True),
+        ("-20 °C", "at 20 °C", False),
+        ("60 °C", "at -60 °C", False),
+        ("-20 to 60 °C", "at 60 °C", True),
+        ("-20 to 60 °C", "at -20 degrees", True),
+        ("1,5 l", "1.5 l", True),
+        ("1,5 l", "5 l", False),
+        ("1,500 ml", "1500 ml", True),
+        ("2 dozen", "24 pens", True),
+        ("2 dozen", "2 dozen pens", True),
+        ("2 dozen", "12 pens", False),
+        ("2 dozen", "a dozen pens", False),
     ],
 )
 def test_a_number_holds_with_what_it_measures_only(size: str, said: str, ok: bool) -> None:
@@ -251,3 +264,22 @@ def test_a_type_that_the_title_ends_in_is_the_noun(language: str, title: str, ki
     told = brief(language, typed)
     assert told.kind == kind
     assert told.named_in(units(f"a {kind} 很好的{kind}"))
+
+
+@pytest.mark.parametrize(
+    ("said", "ok"),
+    [
+        ("20000毫安时", True),
+        ("2万毫安时", True),
+        ("两万毫安时", True),
+        ("10000毫安时", False),
+        ("3万毫安时", False),
+    ],
+)
+def test_a_number_in_tens_of_thousands_is_one_number(said: str, ok: bool) -> None:
+    bank = product(9, "Lumo", "red/红色", "x/炻瓷") | {
+        "attributes_zh": json.dumps({"容量": "2万毫安时", "接口": "3个"})
+    }
+    failed = judge("zh").verify(f"这款马克杯，{said}。", brief("zh", bank)).failed
+    assert ("numbers" not in failed) == ok, failed
+    assert "⟦n:容量⟧" not in dict(slot_values(brief("zh", bank)))
