@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from jobs.recommender_data import Shop
-from jobs.settings import Experiment
+from jobs.recommender_data import Shop, policy
+from jobs.settings import Experiment, Settings
 from models.recommender.base import Recommender
 from models.recommender.calibration import Calibration, calibrate
 from models.recommender.evaluation import Holdout, calibration_rows
@@ -63,9 +63,12 @@ def draw(users: pa.Array | pa.ChunkedArray, experiment: Experiment) -> NDArray[n
     return np.minimum(np.searchsorted(ends, at, side="right"), last).astype(np.int64)
 
 
-def control(shop: Shop, holdout_days: int, k: int) -> Served:
-    """7-day popularity, its probabilities calibrated on its own lists of the last `holdout_days`."""
-    holdout = Holdout.split(shop.events, shop.items, shop.as_of, holdout_days)
+def control(shop: Shop, settings: Settings) -> Served:
+    """7-day popularity, its probabilities calibrated on its own lists of the last `holdout_days`, made under
+    the shop's own list settings.
+    """
+    days = settings.holdout_days
+    holdout = Holdout.split(shop.events, shop.items, shop.as_of, days, policy(settings))
     past = Popularity().fit(holdout.past, holdout.items, holdout.cut)
-    calibration = calibrate(*calibration_rows(past, holdout, k), window_days=holdout_days)
+    calibration = calibrate(*calibration_rows(past, holdout, settings.top_k), window_days=days)
     return Served(Popularity().fit(shop.events, shop.items, shop.as_of), calibration, CONTROL_VERSION)

@@ -8,6 +8,7 @@ import re
 from jobs.errors import BadInput, NightshelfError, Transient
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 # As boto3 and as Arrow name them.
 WRONG_KEYS = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403")
 NO_BUCKET = "NoSuchBucket"
@@ -23,7 +24,11 @@ _PERMISSIONS = {
     **dict.fromkeys(("CopyObject", "UploadPartCopy"), "GetObject and s3:PutObject"),
 }
 _ARROW_WRONG = ("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "NO_SUCH_BUCKET")
-_CATALOG_WRONG = re.compile(r"authentication failed|(database|role) \"[^\"]*\" does not exist")
+_CATALOG_WRONG = re.compile(
+    r"authentication failed|(database|role) \"[^\"]*\" does not exist"
+    # As SQLite says that its folder is no place to write.
+    r"|unable to open database file|attempt to write a readonly database"
+)
 # Whatever language the server speaks.
 _NO_RIGHT_IN_POSTGRESQL = "42501"
 _SPARK_GONE = re.compile(r"FAILED_READ_FILE\.FILE_NOT_EXIST|PATH_NOT_FOUND|FileNotFoundException")
@@ -49,6 +54,8 @@ def _one(error: BaseException) -> NightshelfError | None:
     if isinstance(error, OSError):
         return _of_files(error)
     kind = type(error)
+    if kind.__module__.startswith("strictyaml."):
+        return _of_pyiceberg(error)
     if _without_right(error):
         return catalog_away(error)
     # By name: neither library need be loaded to tell that an error is not theirs.
@@ -60,6 +67,16 @@ def _one(error: BaseException) -> NightshelfError | None:
     if kind.__name__ == "AnalysisException" and _SPARK_GONE.search(str(error)):
         return _of_spark(str(error))
     return None
+
+
+def _of_pyiceberg(error: BaseException) -> BadInput:
+    """PyIceberg's file of settings; never what stands in it, which may be a password."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    where = f", line {mark.line + 1}" if mark else ""
+    return BadInput(
+        f".pyiceberg.yaml{where}: not YAML that PyIceberg can read; mend it, or take it away: it is in the "
+        "folder that PYICEBERG_HOME names, your home or the working directory"
+    )
 
 
 def catalog_away(error: BaseException) -> NightshelfError:
@@ -88,6 +105,8 @@ def _of_files(error: OSError) -> NightshelfError | None:
     told = " ".join(str(error).split())
     if error.errno in _FULL:
         return _full(told)
+    if error.errno in _FORBIDDEN:
+        return BadInput(f"no right to a file ({told}): look at its owner and its mode, and at setting 'lake'")
     if "AWS Error" not in told:
         return None
     if any(code in told for code in _ARROW_WRONG):

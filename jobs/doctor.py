@@ -11,13 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
-import sqlalchemy as sa
-from pyiceberg.utils.config import Config
 from rich.console import Console
 from rich.text import Text
 
-from jobs.errors import NightshelfError
-from jobs.lake.catalog import LakeCatalog
+from jobs.causes import understood
 from jobs.lake.store import Store
 from jobs.settings import Settings
 from jobs.spark import find_java, java_version
@@ -81,6 +78,9 @@ def store(settings: Settings) -> Finding:
 
 
 def catalog(settings: Settings) -> Finding:
+    # PyIceberg reads its own settings on import, and they may be what is wrong.
+    from jobs.lake.catalog import LakeCatalog
+
     lake = LakeCatalog(settings, Store.of(settings))
     tables = len(lake.pointers())
     local = lake.engine.dialect.name == "sqlite"
@@ -92,6 +92,8 @@ def catalog(settings: Settings) -> Finding:
 
 def readers(settings: Settings) -> Finding:
     """Catalogs that PyIceberg's own settings name: where tables are shown to others, one after the other."""
+    from pyiceberg.utils.config import Config
+
     declared = Config().config.get("catalog")
     known = declared if isinstance(declared, dict) else {}
     weak = sorted(f"{name} ({_kind(of)})" for name, of in known.items() if _kind(of) != "sql")
@@ -121,17 +123,22 @@ def keys(settings: Settings) -> Finding:
 CHECKS: tuple[Callable[[Settings], Finding], ...] = (java, memory, disk, store, catalog, readers, keys)
 
 
+def _told(error: Exception) -> str:
+    """One line of what went wrong; an error without a text is told by its name."""
+    known = understood(error) or getattr(error, "orig", None) or error
+    return next((line.strip() for line in str(known).splitlines() if line.strip()), type(error).__name__)
+
+
 def examine(settings: Settings, as_json: bool) -> int:
     """Run every check and print it; returns 0 where all is well, else 1."""
     findings = []
     for check in CHECKS:
         try:
             findings.append(check(settings))
-        except (NightshelfError, OSError, sa.exc.SQLAlchemyError) as error:
-            text = str(getattr(error, "orig", error)).strip().splitlines()[0]
-            findings.append(
-                Finding(check.__name__, False, text, "check its setting, its rights, and that it runs")
-            )
+        except Exception as error:
+            # One that a library does not foresee either must not hide what the other checks find.
+            remedy = "check its setting, its rights, and that it runs"
+            findings.append(Finding(check.__name__, False, _told(error), remedy))
     if as_json:
         print(json.dumps([asdict(f) for f in findings]))
     else:

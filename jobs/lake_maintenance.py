@@ -23,7 +23,15 @@ from jobs.lake.compact import compact, crowds
 from jobs.lake.publish import Conflict, Published
 from jobs.lake.retention import drop, retention_days, too_old
 from jobs.lake.store import Store
-from jobs.lake.sweep import Leftovers, Sweep, kept_publishes, kept_snapshots, names_files, readable
+from jobs.lake.sweep import (
+    Leftovers,
+    Sweep,
+    kept_publishes,
+    kept_snapshots,
+    names_files,
+    readable,
+    require_lake,
+)
 from jobs.settings import Settings
 
 _ATTEMPTS = 10
@@ -66,7 +74,8 @@ def maintain(
 ) -> Maintained:
     """Drop old days, join small files, expire, sweep, and say what was done; with `dry_run` only say it.
 
-    Raises `BadInput` for a grace period that a running night could outlast, or a retention that it could.
+    Raises `BadInput` for a grace period that a running night could outlast, or a retention that it could, and
+    for a place that is no lake.
     """
     days = settings.grace_days if grace_days is None else grace_days
     if 0 <= days < _LEAST_GRACE_DAYS and not force:
@@ -79,6 +88,7 @@ def maintain(
     now, grace = now or datetime.now(UTC), timedelta(days=days)
     store = Store.of(settings)
     catalog = LakeCatalog(settings, store)
+    require_lake(catalog)
     done = Maintained(dry_run)
     _retire(catalog, settings, now.date(), done)
     _compact(catalog, settings, done)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from jobs.lake.registry import BY_NAME
 from jobs.night import Night
-from jobs.recommender_data import Shop
+from jobs.recommender_data import Shop, policy
 from models.recommender import from_recipe
 from models.recommender.evaluation import Holdout
 from models.recommender.offpolicy import Logged, examination, snips
@@ -54,7 +54,8 @@ class _Keys:
 
 def estimate(night: Night, shop: Shop, kind: str, recipe: dict[str, Any]) -> dict[str, Any]:
     """The note: `value` with its interval, or null and `why` there is none."""
-    holdout = Holdout.split(shop.events, shop.items, shop.as_of, night.settings.holdout_days)
+    days, wanted = night.settings.holdout_days, policy(night.settings)
+    holdout = Holdout.split(shop.events, shop.items, shop.as_of, days, wanted)
     clicks = _clicks(night)
     if len(clicks) == 0:
         return _none("no event of the holdout says which list it came from (list_ds, list_rank)")

@@ -10,7 +10,18 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from jobs.recommender_data import Shop, groups
-from models.recommender.base import CATEGORY, DAY, PERSONAL, POPULAR, Behaviour, Bools, Floats, Ints
+from models.recommender.base import (
+    CATEGORY,
+    DAY,
+    PERSONAL,
+    POPULAR,
+    Behaviour,
+    Bools,
+    Doubles,
+    Floats,
+    Interactions,
+    Ints,
+)
 from models.recommender.popularity import Popularity
 
 LONGEST_TITLE = 80
@@ -29,7 +40,7 @@ _AGAIN = {
     Behaviour.CART: (("You had this in your cart", ""), ("您曾加购这件商品", "")),
     Behaviour.PURCHASE: (("You bought this before", ""), ("您买过这件商品", "")),
 }
-# Popularity says "this week" only of what was sold this week.
+# Popular is what sells above the mean, what came back taken off; "this week" if that week's sales do so too.
 # Personal, and no single product of the past is behind it.
 _TASTE = (("Picked for your taste", ""), ("根据您的喜好挑选", ""))
 _CATEGORY_NOW = (("Popular in ", " this week"), ("", " 本周热销"))
@@ -51,18 +62,48 @@ _TEMPLATES = (
 
 
 @dataclass(frozen=True)
+class Standing:
+    """(items,) each: whether an item sells above the mean of its group lately, and this week too."""
+
+    popular: Bools
+    this_week: Bools
+
+    @classmethod
+    def of(cls, lately: Doubles, week: Doubles, group: Ints, listed: Bools) -> Standing:
+        popular = _above_mean(lately, group, listed)
+        return cls(popular, popular & _above_mean(week, group, listed))
+
+
+def _above_mean(sold: Doubles, group: Ints, listed: Bools) -> Bools:
+    """(items,): above the mean of the listed products of the same group; never without a group."""
+    size = np.bincount(group[listed] + 1, minlength=int(group.max(initial=-1)) + 2)
+    total = np.bincount(group[listed] + 1, sold[listed], minlength=len(size))
+    mean = np.divide(total, size, out=np.full(len(size), np.inf), where=size > 0)
+    # Equal sales are above no mean, whatever the sum rounds to.
+    return np.asarray((group >= 0) & (sold > mean[group + 1] * (1 + 1e-9)))
+
+
+def _net_sales(events: Interactions) -> Doubles:
+    """(items,): purchases less returns."""
+    one = (events.behaviour == Behaviour.PURCHASE) * 1.0 - (events.behaviour == Behaviour.RETURN)
+    return np.bincount(events.item, one, minlength=events.n_items).astype(np.float64)
+
+
+@dataclass(frozen=True)
 class Reasons:
-    """Names of products and categories, and what sold when.
+    """Names of products and categories, and what sells.
 
     names: (items + categories + 1) texts per language: titles, then categories, then the empty text.
+    popular: decayed sales over the greatest. Of each item, whether it sells above the mean: in_category,
+    in_shop.
     """
 
     names_en: pa.StringArray
     names_zh: pa.StringArray
     category: Ints
     popular: Floats
-    sold_ever: Bools
-    sold_this_week: Bools
+    in_category: Standing
+    in_shop: Standing
 
     @classmethod
     def of(cls, shop: Shop) -> Reasons:
@@ -73,15 +114,16 @@ class Reasons:
             _short(catalogue["title_en"]), _short(catalogue["title_zh"]), catalogue["product_id"]
         )
         chinese = pc.coalesce(_short(catalogue["title_zh"]), english)
-        bought = events.of(Behaviour.PURCHASE)
-        week = bought.between(shop.as_of - 7 * DAY, shop.as_of)
+        popular = Popularity().fit(events, shop.items, shop.as_of)
+        sold = (popular.counts, _net_sales(events.between(shop.as_of - 7 * DAY, shop.as_of)))
+        whole = np.zeros(len(category), np.int32)
         return cls(
             names_en=_joined(english, leaves),
             names_zh=_joined(chinese, leaves),
             category=category,
-            popular=Popularity().fit(events, shop.items, shop.as_of).scores,
-            sold_ever=np.bincount(bought.item, minlength=len(shop.items)) > 0,
-            sold_this_week=np.bincount(week.item, minlength=len(shop.items)) > 0,
+            popular=popular.scores,
+            in_category=Standing.of(*sold, category, shop.listed),
+            in_shop=Standing.of(*sold, whole, shop.listed),
         )
 
     def sentences(
@@ -94,7 +136,8 @@ class Reasons:
         template = self._template(item, past, behaviour, source)
         named = np.full(len(item), len(self.names_en) - 1)
         named = np.where(_named(source, past), np.where(past == item, named, past), named)
-        named = np.where(source == CATEGORY, n + self.category[item], named)
+        here = (source == CATEGORY) & self.in_category.popular[item]
+        named = np.where(here, n + self.category[item], named)
         return _fill(self.names_en, 0, template, named), _fill(self.names_zh, 1, template, named)
 
     def _template(
@@ -102,13 +145,19 @@ class Reasons:
     ) -> NDArray[np.int64]:
         """Index into `_TEMPLATES`."""
         kinds = len(_BECAUSE)
-        now, ever = self.sold_this_week[item], self.sold_ever[item]
+        here, there = self.in_category, self.in_shop
         graph = np.maximum(behaviour, 0) + np.where(past == item, kinds, 0)
-        category = 2 * kinds + np.where(now, 0, 1)
-        shop = 2 * kinds + np.where(now, 2, np.where(ever, 3, 4))
+        category = 2 * kinds + np.where(here.this_week[item], 0, 1)
+        shop = 2 * kinds + np.where(there.this_week[item], 2, np.where(there.popular[item], 3, 4))
         taste = len(_TEMPLATES) - 1
         return np.select(
-            [_named(source, past), source == CATEGORY, source == POPULAR], [graph, category, shop], taste
+            [
+                _named(source, past),
+                (source == CATEGORY) & here.popular[item],
+                np.isin(source, (CATEGORY, POPULAR)),
+            ],
+            [graph, category, shop],
+            taste,
         )
 
 

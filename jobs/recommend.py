@@ -73,11 +73,8 @@ class Lister:
         self.own = Served(model, calibration, version)
         self.experiment = settings.experiment
         self.arms = pa.array(names(self.experiment))
-        self.control = (
-            control(shop, settings.holdout_days, settings.top_k)
-            if self.experiment.on and self.experiment.arms[CONTROL] > 0
-            else None
-        )
+        controlled = self.experiment.on and self.experiment.arms[CONTROL] > 0
+        self.control = control(shop, settings) if controlled else None
         self.rules = Rules.of(shop.items, settings.top_k, policy(settings))
         self.histories: History = histories(shop.events, shop.as_of)
         self.excluded: Excluded = already_bought(shop.events, shop.items)
@@ -214,6 +211,7 @@ def _digest(night: Night, shop: Shop, version: str) -> str:
         s.top_k,
         s.similar_k,
         s.block_size,
+        s.holdout_days,
         night.options.max_users,
         s.experiment.model_dump(),
         [s.category_share, s.brand_share, s.diversity],

@@ -12,6 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 
 from jobs.item_attributes import ITEM_SIZE, SHOPPER_COLUMNS, item_slots, prices, shopper_slots
 from jobs.night import Night
@@ -183,18 +185,29 @@ def _assemble(
 
 def _items(catalogue: pa.Table, listed: NDArray[np.bool_]) -> Items:
     ids = np.asarray(catalogue["product_id"].to_pylist(), np.str_).reshape(len(catalogue))
-    parent = pc.coalesce(_filled(catalogue["variant_of"]), catalogue["product_id"])
     in_stock = pc.fill_null(catalogue["in_stock"], True).to_numpy(zero_copy_only=False)
     return Items(
         product_id=ids,
         category=groups(catalogue["category"])[0],
         brand=groups(catalogue["brand"])[0],
-        parent=groups(parent)[0],
+        parent=parents(catalogue["product_id"], catalogue["variant_of"]),
         in_stock=in_stock.astype(np.bool_) & listed,
         attributes=item_slots(catalogue),
         attribute_size=ITEM_SIZE,
         price=prices(catalogue),
     )
+
+
+def parents(product_id: pa.ChunkedArray, variant_of: pa.ChunkedArray) -> NDArray[np.int32]:
+    """(products,): the group of variants of each, along whole chains: a variant of a variant is one of the
+    same product, and so are products that name each other in a circle.
+    """
+    ids, above = _strings(product_id), _strings(pc.coalesce(_filled(variant_of), product_id))
+    names = pa.concat_arrays([ids, above]).unique()
+    row, column = (pc.index_in(texts, value_set=names).to_numpy() for texts in (ids, above))
+    links = sparse.coo_array((np.ones(len(ids), np.bool_), (row, column)), shape=(len(names), len(names)))
+    _, group = connected_components(links, directed=False)
+    return np.unique(group[row], return_inverse=True)[1].astype(np.int32)
 
 
 def _filled(column: pa.ChunkedArray) -> pa.ChunkedArray:

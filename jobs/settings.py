@@ -2,17 +2,20 @@
 
 Values come, strongest first, from `NIGHTSHELF_*` environment variables, from
 `nightshelf.toml` in the working directory (or the file that
-`NIGHTSHELF_CONFIG` names), and from the defaults below.
+`NIGHTSHELF_CONFIG` names; `/dev/null`: none), and from the defaults below.
 """
 
 from __future__ import annotations
 
+import difflib
+import logging
 import os
 import re
 import tomllib
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -33,11 +36,36 @@ from pydantic_settings import (
 
 from jobs.errors import BadInput
 
+log = logging.getLogger(__name__)
+
 # A shorter key could be found by trying.
 _LEAST_KEY = 16
 _ALL_SETTINGS = "All settings are in jobs/settings.py"
 
 ROOT = Path(__file__).resolve().parent.parent
+
+_PREFIX = "NIGHTSHELF_"
+# What else reads a variable of this prefix: the command line, the DAGs, the containers, the tests.
+_OTHER_VARIABLES = frozenset(
+    _PREFIX + name
+    for name in (
+        *("CONFIG", "LOG", "FAIL_AT"),
+        *("HOME", "COMMAND", "RUN_WITH", "SPARK_CONNECTION", "GPU_POOL"),
+        *("CRON", "MAINTENANCE_CRON", "DEADLINE_MINUTES", "RETRY_SECONDS"),
+        *("APPROVE", "APPROVE_CHANGE", "APPROVE_MINUTES", "NOTIFY_EMAIL", "NOTIFY_WEBHOOK"),
+        *("POD_IMAGE", "POD_GPU_IMAGE", "POD_GPUS", "POD_SECRET", "POD_MEMORY", "POD_CPUS"),
+        *("POD_NAMESPACE", "POD_TEMPLATE"),
+        *("TAG", "SECRETS", "ENV_FILE", "SERVICES", "DATA", "PICTURES"),
+    )
+)
+# Kubernetes sets these in every pod beside a Service whose name begins with `nightshelf`.
+_OF_KUBERNETES = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$")
+# As boto3 takes them.
+_BUCKET = re.compile(r"s3://[A-Za-z0-9._-]{1,255}(/.*)?")
+_REGION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_SCHEME = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*:/")
+_POSTGRESQL = "postgresql+psycopg2://"
+_DRIVERS = {"postgresql": "psycopg2", "sqlite": "pysqlite"}
 
 
 class Source(BaseModel):
@@ -188,12 +216,17 @@ class Settings(BaseSettings):
     @field_validator("catalog")
     @classmethod
     def _sql(cls, value: str) -> str:
-        if value and not value.startswith(("postgresql", "sqlite")):
+        # SQLAlchemy reads the short forms as a driver that is not installed, or as none.
+        value = re.sub(r"^postgres(ql)?://", _POSTGRESQL, value)
+        database, _, driver = value.partition(":")[0].partition("+")
+        if value and database not in _DRIVERS:
             raise ValueError(
                 "give a SQLAlchemy URL of PostgreSQL or SQLite: only there a night is one transaction "
                 "(Glue and REST: docs/deploy.md)"
             )
-        if value.startswith("postgresql") and value.partition("?")[0].count("@") > 1:
+        if driver and driver != _DRIVERS[database]:
+            raise ValueError(f"it is spoken to by psycopg2 alone: write {_POSTGRESQL}…, or sqlite:///…")
+        if database == "postgresql" and value.partition("?")[0].count("@") > 1:
             # Its driver would take the rest of the password for the server's name, and tell it.
             raise ValueError("a sign in its user or password is not escaped: write '@' as %40, ':' as %3A")
         return value
@@ -201,9 +234,33 @@ class Settings(BaseSettings):
     @field_validator("lake")
     @classmethod
     def _absolute(cls, value: str) -> str:
-        if value.startswith("s3://"):
+        if not value.strip():
+            raise ValueError("it is empty: give a folder or s3://bucket/prefix, or leave it out")
+        if _BUCKET.fullmatch(value):
             return value.rstrip("/")
-        return str(Path(value.removeprefix("file://")).expanduser().resolve())
+        # Else a wrong scheme would be the name of a folder here.
+        if _SCHEME.match(value) and not value.startswith(("file:///", "file://~")):
+            raise ValueError(
+                "give a folder, file:///folder or, for a bucket of any store, s3://bucket/prefix"
+            )
+        try:
+            return str(Path(value.removeprefix("file://")).expanduser().resolve())
+        except (RuntimeError, OSError) as error:
+            raise ValueError(f"not a folder's path: {error}") from error
+
+    @field_validator("s3_endpoint")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value and not _is_address(value):
+            raise ValueError("give a whole URL, such as http://127.0.0.1:9000; empty: AWS")
+        return value
+
+    @field_validator("s3_region")
+    @classmethod
+    def _region(cls, value: str) -> str:
+        if not _REGION.fullmatch(value):
+            raise ValueError("give a region's name, such as eu-west-1, or leave it out: us-east-1")
+        return value
 
     @field_validator("pseudonym_key")
     @classmethod
@@ -229,8 +286,52 @@ class Settings(BaseSettings):
         return self.lake.startswith("s3://")
 
 
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # Asked for, a port that is none is an error.
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        return False
+
+
 def _config() -> Path:
-    return Path(os.environ.get("NIGHTSHELF_CONFIG") or "nightshelf.toml")
+    return Path(os.path.expanduser(os.environ.get("NIGHTSHELF_CONFIG") or "nightshelf.toml"))
+
+
+def _require_config() -> None:
+    """Raise `BadInput` where a file of settings is named and none is there."""
+    path = _config()
+    if os.environ.get("NIGHTSHELF_CONFIG") and not (path.is_file() or path == Path(os.devnull)):
+        raise BadInput(
+            f"NIGHTSHELF_CONFIG: {path} is not a file: name the file of settings, or /dev/null for none"
+        )
+
+
+@lru_cache(maxsize=8)
+def _warn(unknown: tuple[str, ...]) -> None:
+    """Tell of variables that nothing reads, once; never what they say."""
+    known = sorted(_known())
+    for name in unknown:
+        near = difflib.get_close_matches(name, known, 1)
+        meant = f": is {near[0]} meant?" if near else ";"
+        log.warning("%s is set, and nothing reads it%s %s", name, meant, _ALL_SETTINGS)
+
+
+def _known() -> set[str]:
+    return {_PREFIX + name.upper() for name in Settings.model_fields} | _OTHER_VARIABLES
+
+
+def _is_known(name: str) -> bool:
+    """Whether something reads, or Kubernetes sets, a variable of our prefix."""
+    # `…__…` names a part of a setting, `…_FILE` the file of a secret.
+    whole, known = name.upper().partition("__")[0], _known()
+    return whole in known or whole.removesuffix("_FILE") in known or bool(_OF_KUBERNETES.search(whole))
+
+
+def _unknown() -> tuple[str, ...]:
+    given = (name for name in os.environ if name.upper().startswith(_PREFIX))
+    return tuple(sorted(name for name in given if not _is_known(name)))
 
 
 @lru_cache(maxsize=1)
@@ -240,7 +341,9 @@ def settings() -> Settings:
 
 
 def load_settings(**overrides: Any) -> Settings:
+    _warn(_unknown())
     try:
+        _require_config()
         return Settings(**overrides)
     except ValidationError as error:
         first = error.errors()[0]

@@ -85,7 +85,7 @@ def spark() -> SparkSession:
 @pytest.fixture
 def lake_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings of a fresh lake in a temporary folder; no setting of the machine leaks in."""
-    monkeypatch.setenv("NIGHTSHELF_CONFIG", str(tmp_path / "absent.toml"))
+    monkeypatch.setenv("NIGHTSHELF_CONFIG", "/dev/null")
     return load_settings(lake=str(tmp_path / "lake"), spark_master="local[2]", spark_memory="1g")
 
 
@@ -130,7 +130,7 @@ def s3_settings(s3_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     import boto3
     from botocore.config import Config
 
-    monkeypatch.setenv("NIGHTSHELF_CONFIG", str(tmp_path / "absent.toml"))
+    monkeypatch.setenv("NIGHTSHELF_CONFIG", "/dev/null")
     bucket = f"shop-{uuid.uuid4().hex[:12]}"
     keys = {
         "aws_access_key_id": "test:tester",

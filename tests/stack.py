@@ -169,7 +169,7 @@ def _environment(folder: Path, cron: str) -> dict[str, str]:
     ]
     source = {"mapping": "sample-shop", "files": [f"s3://{BUCKET}/raw/"]}
     return kept | {
-        "NIGHTSHELF_CONFIG": str(folder / "absent.toml"),
+        "NIGHTSHELF_CONFIG": "/dev/null",
         "NIGHTSHELF_SOURCES": json.dumps([source]),
         "NIGHTSHELF_SPARK_MEMORY": "1g",
         "NIGHTSHELF_WRITER_STEPS": "10",

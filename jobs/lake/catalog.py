@@ -34,10 +34,12 @@ from jobs.causes import catalog_away
 from jobs.errors import BadInput
 from jobs.lake.evolution import evolve
 from jobs.lake.registry import BY_NAME, Table
-from jobs.lake.store import Store
+from jobs.lake.store import Store, make_folder
 from jobs.settings import Settings
 
 NAME = "nightshelf"
+# In a lake that is a folder, where no other catalog is set.
+FILE = "catalog.db"
 RUN_PROPERTY = "nightshelf.run-id"
 _MARK = "nightshelf.mark"
 _TABLE_PROPERTIES = {
@@ -148,8 +150,8 @@ class LakeCatalog:
             folder = Path.home() / ".nightshelf"
             path = folder / f"catalog-{quote(self.settings.lake, safe='')}.db"
         else:
-            path = Path(self.settings.lake) / "catalog.db"
-        path.parent.mkdir(parents=True, exist_ok=True)
+            path = Path(self.settings.lake, FILE)
+        make_folder(path.parent, "catalog" if self.settings.on_s3 else "lake")
         return f"sqlite:///{path}?timeout=60"
 
     @cached_property

@@ -7,6 +7,7 @@ local file appears by rename, an S3 object by the end of its upload.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import stat
@@ -39,6 +40,8 @@ _COMPRESSION = "zstd"
 _DELETE_BATCH = 1000
 # Keys that the store could not remove just now are tried again, with pauses that double, in seconds.
 _DELETE_STOP, _DELETE_WAIT = stop_after_attempt(4), wait_exponential(multiplier=0.5)
+# Why a folder cannot be made: no right gives one, and no other try.
+_NO_FOLDER = (errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP)
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,18 @@ class Entry:
 
 class TakenAway(Transient):
     """An erasure removed a file while it was written, for it may have held the shopper."""
+
+
+def make_folder(folder: Path, setting: str = "lake") -> None:
+    """Make it with its parents; raises `BadInput` that names the setting where it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER:
+            raise
+        told = f"setting '{setting}': the folder {folder} cannot be made"
+        why = f"{error.filename or folder}: {error.strerror}"
+        raise BadInput(f"{told} ({why}): give another, or the right to it") from error
 
 
 class Store:
@@ -119,10 +134,14 @@ class Store:
         """As Iceberg metadata writes it: `file:///…` or `s3://…`."""
         return self.uri(key)
 
+    def holds(self, uri: str) -> bool:
+        """Whether an absolute path or URI is inside the lake."""
+        return uri.removeprefix("file://").startswith(self.root + "/")
+
     def key_of(self, uri: str) -> str:
         """The key of an absolute path or URI inside the lake."""
         plain = uri.removeprefix("file://")
-        if not plain.startswith(self.root + "/"):
+        if not self.holds(uri):
             raise ValueError(f"{uri} is not in the lake {self.root}")
         return plain[len(self.root) + 1 :]
 
@@ -176,14 +195,18 @@ class LocalStore(Store):
         return pafs.LocalFileSystem()
 
     def read(self, key: str) -> bytes:
-        return self._path(key).read_bytes()
+        try:
+            return self._path(key).read_bytes()
+        except NotADirectoryError as error:
+            # Where a file stands in a folder's place nothing is below it.
+            raise FileNotFoundError(errno.ENOENT, error.strerror, error.filename) from error
 
     @contextlib.contextmanager
     def _whole(self, key: str) -> Iterator[Path]:
         """A temporary path that becomes `key` when the block ends well."""
         path = self._path(key)
         failpoint("before_write", key)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         # Hidden, so that no reader of the folder takes it for data.
         part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
         try:

@@ -11,11 +11,12 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from jobs.lake.catalog import LakeCatalog
-from jobs.lake.publish import FORGET, ROLLBACK, Published, Publisher
+from jobs.errors import BadInput
+from jobs.lake.catalog import FILE, LakeCatalog
+from jobs.lake.publish import CURRENT, FORGET, ROLLBACK, Published, Publisher
 from jobs.lake.reach import Reach
 from jobs.lake.store import Entry, Store
 from jobs.lake.waiting import Waiting, waiting
@@ -25,6 +26,7 @@ from jobs.settings import Settings
 _OWN_KINDS = ("night", ROLLBACK)
 _METADATA = ".metadata.json"
 _CARD = "/card.json"
+_SWEPT = ("warehouse", "landing", "work", "runs", "models")
 
 
 @dataclass
@@ -74,6 +76,55 @@ def kept_snapshots(catalog: LakeCatalog, kept: Iterable[Published]) -> dict[str,
 def names_files(entry: Entry) -> bool:
     """Whether it is a table's metadata file, by which a publish is found whole."""
     return entry.key.endswith(_METADATA)
+
+
+def require_lake(catalog: LakeCatalog) -> None:
+    """Raise `BadInput` where a sweep would find files that may be somebody else's.
+
+    A lake bears a mark from its first import or the first step of its first night on; one in which there is
+    nothing to sweep needs none.
+    """
+    store = catalog.store
+    # A look at a catalog makes its file.
+    remote = catalog.settings.catalog or catalog.settings.on_s3
+    shown = [*catalog.pointers().values()] if remote or store.exists(FILE) else []
+    strange = next((m for m in shown if not store.holds(m)), None)
+    if strange:
+        raise BadInput(
+            f"settings 'lake' and 'catalog': the catalog's tables are in another lake ({strange}), not in "
+            f"{store.uri('')}; nothing was removed. Name the lake and its own catalog"
+        )
+    if not (shown or _is_marked(store)) and _holds_files(store):
+        raise BadInput(
+            f"setting 'lake': {store.uri('')} bears no mark of a lake (a publish, a run, a landed batch): "
+            "its files may be somebody else's, and nothing was removed. Name the lake in NIGHTSHELF_LAKE"
+        )
+
+
+def _is_marked(store: Store) -> bool:
+    """Whether a run began or a batch was landed here, whatever became of it."""
+    if _says(store, CURRENT, "tables"):
+        return True
+    runs = (e.key for e in store.entries("runs") if e.key.endswith("/run.json"))
+    if any(_says(store, key, "pins") for key in runs):
+        return True
+    manifests = (e.key for e in store.entries("landing") if "/_batches/" in e.key)
+    return any(_says(store, key, "entities") for key in manifests)
+
+
+def _says(store: Store, key: str, name: str) -> bool:
+    try:
+        body = json.loads(store.read(key))
+    except (FileNotFoundError, ValueError):
+        return False
+    return isinstance(body, dict) and name in body
+
+
+def _holds_files(store: Store) -> bool:
+    folders = (entry for prefix in _SWEPT for entry in store.entries(prefix))
+    found = any(True for _ in folders) or any(True for _ in store.unfinished())
+    # Whenever they began.
+    return found or bool(store.dangling_uploads(datetime.max.replace(tzinfo=UTC)))
 
 
 class Sweep:

@@ -56,9 +56,11 @@ class Holdout:
     policy: Policy = PLAIN
 
     @classmethod
-    def split(cls, events: Interactions, items: Items, as_of: int, days: int) -> Holdout:
+    def split(
+        cls, events: Interactions, items: Items, as_of: int, days: int, policy: Policy = PLAIN
+    ) -> Holdout:
         """Holds out the last `days` before `as_of`. Today's stock says nothing of those days: all items are
-        allowed.
+        allowed. policy: as the lists that are judged are made.
         """
         cut = as_of - days * DAY
         past = events.before(cut)
@@ -80,6 +82,7 @@ class Holdout:
             buyers=_thin(np.unique(user)),
             sample=_thin(known),
             touched=_pairs(events.between(cut, as_of), len(items)),
+            policy=policy,
         )
 
     @property

@@ -2,17 +2,20 @@
 
 Hard rules: in stock; not bought already, unless it is a thing that people buy again; no product twice; at
 most one variant of a product. Caps per category and per brand give way, and only for the shopper whose list
-would otherwise stay short: they double until the list is full.
+would otherwise stay short: they double until the list is full. What was bought already gives way only for the
+shopper who has bought all that is in stock.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from models.recommender.base import DAY, Behaviour, Bools, Doubles, Floats, Interactions, Ints, Items, Longs
+from models.recommender.sequences import sent_back
 from models.recommender.topk import top_k
 
 # An item may be shown again where at least this share of its buyers bought it on a second day. With few
@@ -68,6 +71,29 @@ class Rules:
             level += 1
         return level
 
+    @cached_property
+    def first_level(self) -> int:
+        """The first level at which what is in stock could fill a list: below it none can be full, whatever
+        the scores, and looking for one walks the whole catalogue.
+        """
+        for level in range(self.last_level):
+            caps = self.caps(level)
+            groups = (self.items.category, self.items.brand)
+            if all(self._room(group, cap) >= self.k for group, cap in zip(groups, caps, strict=True)):
+                return level
+        return self.last_level
+
+    def _room(self, group: Ints, cap: int) -> int:
+        """Products that a list can hold at most with this cap for each group of them."""
+        stocked = self.items.in_stock
+        parent, mine = self.items.parent[stocked].astype(np.int64), group[stocked].astype(np.int64)
+        width = int(group.max(initial=-1)) + 2
+        # Unknown groups have no cap.
+        cells = np.unique(parent * width + mine + 1)
+        count = np.bincount(cells % width, minlength=1)
+        capped = count[0] + np.minimum(count[1:], cap).sum()
+        return int(min(capped, len(np.unique(cells // width))))
+
 
 @dataclass(frozen=True)
 class Excluded:
@@ -112,10 +138,16 @@ def again_share(interactions: Interactions, items: Items) -> Doubles:
 
 
 def already_bought(interactions: Interactions, items: Items) -> Excluded:
-    """Every variant of what a shopper bought, except things that people buy again."""
+    """Every variant of what a shopper bought and kept, and what was sent back, but not its other variants:
+    another size may be the right one. Things that people buy again are no part of it.
+
+    Nothing of the one who would be left without a list: whose purchases are all that is in stock.
+    """
     once = ~bought_again(interactions, items)
-    bought = interactions.of(Behaviour.PURCHASE)
-    bought = bought.where((bought.user >= 0) & once[bought.item])
+    returned = sent_back(interactions)
+    known = (interactions.user >= 0) & once[interactions.item]
+    back = interactions.where(returned & known)
+    bought = interactions.where(~returned & known).of(Behaviour.PURCHASE)
     n_parents = int(items.parent.max(initial=-1)) + 1
     key = np.unique(bought.user.astype(np.int64) * max(n_parents, 1) + items.parent[bought.item])
     user, parent = key // max(n_parents, 1), key % max(n_parents, 1)
@@ -124,8 +156,13 @@ def already_bought(interactions: Interactions, items: Items) -> Excluded:
     lengths = starts[parent + 1] - starts[parent]
     at = np.arange(lengths.sum()) + np.repeat(starts[parent] - (np.cumsum(lengths) - lengths), lengths)
     owner, item = np.repeat(user, lengths), by_parent[at].astype(np.int32)
-    keep = once[item]
-    per_user = np.bincount(owner[keep], minlength=interactions.n_users)
+    owner, item = owner[once[item]], item[once[item]]
+    n, n_users = max(len(items), 1), interactions.n_users
+    pair = np.unique(np.append(owner * n + item, back.user.astype(np.int64) * n + back.item))
+    owner, item = pair // n, (pair % n).astype(np.int32)
+    left = items.in_stock.sum() - np.bincount(owner, items.in_stock[item], minlength=n_users)
+    keep = left[owner] > 0
+    per_user = np.bincount(owner[keep], minlength=n_users)
     return Excluded(np.append(0, np.cumsum(per_user)).astype(np.int64), item[keep])
 
 
@@ -144,7 +181,7 @@ def pick(scores: Floats, rules: Rules) -> Lists:
     ids = np.full((rows, rules.k), -1, np.int32)
     values = np.full((rows, rules.k), -np.inf, np.float32)
     level = np.zeros(rows, np.int32)
-    open_rows, depth, step = np.arange(rows), min(n, 3 * rules.k), 0
+    open_rows, depth, step = np.arange(rows), min(n, 3 * rules.k), rules.first_level
     while len(open_rows):
         got, got_scores = top_k(scores[open_rows], depth)
         taken = _greedy(got, rules, step)

@@ -42,10 +42,41 @@ def link_sessions(user: Ints, session: Ints) -> Ints:
     return np.where(anonymous, owner[np.maximum(session, 0)], user).astype(np.int32)
 
 
+def sent_back(interactions: Interactions) -> Bools:
+    """(events,): the purchases that came back. A return takes back the latest purchase before it, of the same
+    thing by the same shopper (or in the same visit), that is not taken back yet; without one, nothing.
+
+    Only the events given count: the days before a cut, given alone, are as they were seen then.
+    """
+    entity, behaviour = interactions.entity(), interactions.behaviour
+    at = np.flatnonzero((entity >= 0) & np.isin(behaviour, (Behaviour.PURCHASE, Behaviour.RETURN)))
+    key = entity[at] * max(interactions.n_items, 1) + interactions.item[at]
+    some = np.isin(key, np.unique(key[behaviour[at] == Behaviour.RETURN]))
+    at, key = at[some], key[some]
+    order = np.lexsort((behaviour[at], interactions.time[at], key))
+    at, key = at[order], key[order]
+    # A purchase opens a bracket, a return closes the last open one: both of a pair stand on one level.
+    opens = behaviour[at] == Behaviour.PURCHASE
+    start = _changes(key)
+    group = np.repeat(np.arange(len(start)), np.diff(np.append(start, len(at))))
+    step = np.where(opens, 1, -1)
+    total = np.cumsum(step)
+    total -= (total - step)[start][group]
+    # Groups are set so far apart that the least of one is above all of the next.
+    apart = group * (2 * len(at) + 1)
+    lowest = np.minimum(np.minimum.accumulate(total - apart) + apart, 0)
+    level = np.where(opens, total - lowest, total - lowest + 1)
+    order = np.lexsort((np.arange(len(at)), level, group))
+    same = (group[order][1:] == group[order][:-1]) & (level[order][1:] == level[order][:-1])
+    found = np.zeros(len(interactions), np.bool_)
+    found[at[order[:-1][same & opens[order][:-1]]]] = True
+    return found
+
+
 def sequences(interactions: Interactions) -> Sequences:
-    """Sorts and merges. Returns are left out, and events that belong to nobody."""
+    """Sorts and merges. Left out are returns, the purchases that they take back, and what is nobody's."""
     entity = interactions.entity()
-    keep = (entity >= 0) & (interactions.behaviour != Behaviour.RETURN)
+    keep = (entity >= 0) & (interactions.behaviour != Behaviour.RETURN) & ~sent_back(interactions)
     entity, item, time = entity[keep], interactions.item[keep], interactions.time[keep]
     behaviour, session = interactions.behaviour[keep], interactions.session[keep]
     # A visit and a day never collide: days are stored below zero.

@@ -6,7 +6,7 @@ so that no day of tonight's holdout was ever trained on.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from numpy.typing import NDArray
@@ -44,8 +44,7 @@ class Task:
     least: int = 1
 
     def holdout(self) -> Holdout:
-        split = Holdout.split(self.events, self.items, self.as_of, self.holdout_days)
-        return replace(split, policy=self.policy)
+        return Holdout.split(self.events, self.items, self.as_of, self.holdout_days, self.policy)
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def shop_settings(folder: Path, raw: Path) -> Settings:
 def environment(settings: Settings, folder: Path) -> dict[str, str]:
     """The same settings as environment variables, for a process of its own."""
     return dict(os.environ) | {
-        "NIGHTSHELF_CONFIG": str(folder / "absent.toml"),
+        "NIGHTSHELF_CONFIG": "/dev/null",
         "NIGHTSHELF_LAKE": settings.lake,
         "NIGHTSHELF_SOURCES": json.dumps([s.model_dump() for s in settings.sources]),
         "NIGHTSHELF_SPARK_MASTER": settings.spark_master,

@@ -102,7 +102,7 @@ def resume_from(done: Done) -> str:
 def plain_environment(folder: Path, **more: str) -> dict[str, str]:
     """No setting of the machine leaks in."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("NIGHTSHELF_", "AWS_"))}
-    absent = {"NIGHTSHELF_CONFIG": str(folder / "absent.toml"), "NIGHTSHELF_LAKE": str(folder / "lake")}
+    absent = {"NIGHTSHELF_CONFIG": "/dev/null", "NIGHTSHELF_LAKE": str(folder / "lake")}
     return kept | absent | {"PYTHONPATH": str(ROOT)} | more
 
 

@@ -48,7 +48,7 @@ class Cluster:
 
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    monkeypatch.setenv("NIGHTSHELF_CONFIG", str(tmp_path / "absent.toml"))
+    monkeypatch.setenv("NIGHTSHELF_CONFIG", "/dev/null")
     with servers.spark_cluster(tmp_path / "cluster", find_java(load_settings())) as url:
         yield Cluster(url, tmp_path / "cluster")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jobs import audit, check_inputs
+from jobs import audit, check_inputs, recommend, train_recommender
 from jobs.errors import GateFailed
 from jobs.lake.registry import NIGHTLY
 from jobs.night import Options
@@ -43,6 +43,69 @@ def test_a_shop_with_one_shopper_passes_both_gates(night: Night) -> None:
     stage_outputs(night, recommendations=lists, audiences=[], **one)
     assert audit.run(night)["status"] == "ok"
     assert audited(night) == {t.name for t in NIGHTLY if t.job != "publish"}
+
+
+def recommended(night: Night, products: tuple[str, ...], bought: dict[str, tuple[str, ...]]) -> None:
+    """A night of these products and of what each shopper bought, with the lists of its own recommender."""
+    no_list = {"list_ds": None, "list_rank": None}
+    events_clean = [
+        good("events_clean", event_id=f"{user}-{product}", user_id=user, product_id=product, **no_list)
+        for user, basket in bought.items()
+        for product in basket
+    ]
+    rows = [good("products", product_id=p, variant_of=None) for p in products]
+    stage_inputs(
+        night, events_clean=events_clean, products=rows, users=[good("users", user_id=u) for u in bought]
+    )
+    pass_inputs(night)
+    of_products = {
+        "item_features": [good("item_features", product_id=p) for p in products],
+        "product_descriptions": [
+            good("product_descriptions", product_id=p, language=language, channel=channel)
+            for p in products
+            for language in night.settings.languages
+            for channel in night.settings.channels
+        ],
+    }
+    of_users = {t: [good(t, user_id=u) for u in bought] for t in ("user_features", "user_profiles")}
+    stage_outputs(night, **of_products, **of_users)
+    train_recommender.run(night)
+    recommend.run(night)
+
+
+def test_a_shopper_who_has_bought_all_that_is_in_stock_stops_no_night(night: Night) -> None:
+    """Those lists hold what was bought already; the others' are as ever."""
+    products = ("p1", "p2", "p3")
+    recommended(night, products, {"u1": products, "u2": ("p1", "p2"), "u3": ("p1",)})
+    audit.run(night)
+    lists = night.read("recommendations").to_pandas()
+    shown = lists.groupby("user_id")["product_id"].apply(lambda ids: sorted(ids)).to_dict()
+    assert shown == {"u1": ["p1", "p2", "p3"], "u2": ["p3"], "u3": ["p2", "p3"]}
+    said = {
+        "You bought this before",
+        "Popular in the shop this week",
+        "Popular in the shop",
+        "From our range",
+    }
+    assert set(lists[lists["user_id"] == "u1"]["reason"]) <= said
+
+
+def test_a_shop_of_one_product_passes_though_that_has_no_neighbours(night: Night) -> None:
+    recommended(night, ("p1",), {"u1": ("p1",), "u2": ()})
+    assert audit.run(night)["status"] == "warning"
+    assert set(night.read("recommendations")["user_id"].to_pylist()) == {"u1", "u2"}
+    assert len(night.read("similar_items")) == 0
+    failed = failed_rules(night.notes()["audit"])
+    assert failed["similar_items", "every_product_has_neighbours"] == 1
+
+
+def test_a_shop_with_nothing_in_stock_is_stopped_and_told(night: Night) -> None:
+    """Nothing can be recommended: what was read is not the shop, or nobody should be sent there."""
+    recommended(night, ("p1", "p2"), {"u1": ("p1",), "u2": ()})
+    put(night, "products", [good("products", product_id=p, in_stock=False) for p in ("p1", "p2")])
+    recommend.run(night)
+    with pytest.raises(GateFailed, match="recommendations: 0 rows, where at least 1 must be"):
+        audit.run(night)
 
 
 def test_a_right_night_is_audited_whole_and_its_quality_recorded(night: Night) -> None:

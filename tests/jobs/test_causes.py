@@ -67,6 +67,9 @@ def from_spark(name: str, told: str) -> Exception:
             Transient,
             "make room",
         ),
+        (PermissionError(errno.EACCES, "Permission denied", "/lake/x"), BadInput, "owner and its mode"),
+        (OSError(errno.EROFS, "Read-only file system", "/lake/x"), BadInput, "setting 'lake'"),
+        (database("unable to open database file"), BadInput, "setting 'catalog'"),
         (GateFailed("no"), GateFailed, "no"),
     ],
 )

@@ -17,7 +17,7 @@ from jobs.settings import Settings, load_settings
 def no_catalogs_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PYICEBERG_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("NIGHTSHELF_CONFIG", str(tmp_path / "absent.toml"))
+    monkeypatch.setenv("NIGHTSHELF_CONFIG", "/dev/null")
     monkeypatch.chdir(tmp_path)
 
 
@@ -104,3 +104,29 @@ def test_an_error_is_printed_as_it_is(
     monkeypatch.setattr(doctor, "CHECKS", (refused,))
     assert doctor.examine(lake_settings, as_json=False) == 1
     assert "wrong refused  [/b] no bucket [blue] :tea:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (RuntimeError(""), "RuntimeError"),
+        (KeyError(), "KeyError"),
+        (ValueError("\n\n  first\nsecond"), "first"),
+        (FileExistsError(17, "File exists", "/etc/passwd"), "[Errno 17] File exists: '/etc/passwd'"),
+    ],
+)
+def test_an_error_that_nobody_foresaw_hides_no_other_check(
+    lake_settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+    told: str,
+) -> None:
+    def raises(_: Settings) -> doctor.Finding:
+        raise error
+
+    monkeypatch.setattr(doctor, "CHECKS", (doctor.store, raises, doctor.keys))
+    assert doctor.examine(lake_settings, as_json=True) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert [(f["check"], f["ok"]) for f in found] == [("store", True), ("raises", False), ("keys", True)]
+    assert found[1]["found"] == told

@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 
 from jobs import off_policy
+from jobs.arms import control
 from jobs.night import Night
 from jobs.recommender_data import load
+from models.recommender import evaluation
+from models.recommender.evaluation import Holdout
+from models.recommender.rules import Policy
 from tests.conftest import MakeNight
 from tests.jobs.toy_lake import DS, event, put, stage_shop
 
@@ -91,3 +95,24 @@ def test_few_shoppers_are_not_reported_and_no_lists_are_said_so(make_night: Make
     night = night_with(make_night, rows, clicks(rows[:8]))
     assert "fewer than 5 shoppers" in estimate(night)["why"]
     assert estimate(night)["value"] is None
+
+
+def test_lists_that_are_judged_are_made_as_the_shop_wants_its_lists(
+    make_night: MakeNight, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here, and where the control arm's probabilities are calibrated."""
+    at = make_night(DS.isoformat())
+    rows = lists_of(at, [1])
+    night = night_with(make_night, rows, clicks(rows[:300]))
+    night.settings.brand_share, night.settings.category_share = 0.2, 0.4
+    used: list[Policy] = []
+    lists = Holdout.lists
+
+    def noting(self: Holdout, *given: Any) -> Any:
+        used.append(self.policy)
+        return lists(self, *given)
+
+    monkeypatch.setattr(evaluation.Holdout, "lists", noting)
+    assert estimate(night)["why"] is None
+    control(load(night), night.settings)
+    assert used == [Policy(0.4, 0.2, night.settings.diversity)] * 2

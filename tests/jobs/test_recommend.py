@@ -1,4 +1,5 @@
 import json
+from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -10,8 +11,12 @@ from jobs.arms import draw, names
 from jobs.errors import GateFailed
 from jobs.lake.registry import BY_NAME
 from jobs.night import Night, Options
+from jobs.reasons import Reasons
+from jobs.recommender_data import Shop, load
 from jobs.settings import Experiment, load_settings
-from tests.jobs.toy_lake import COLD, DS, put, shop, stage_shop
+from models.recommender.base import CATEGORY, DAY, POPULAR, Behaviour
+from tests.jobs.toy_lake import COLD, DS, event, put, shop, stage_shop
+from tests.models.recommender.shops import AS_OF, catalogue, interactions
 
 SPLIT = Experiment(name="lists", arms={"control": 0.5, "model": 0.5})
 SETTINGS = {"top_k": 5, "similar_k": 4, "block_size": 32}
@@ -35,7 +40,7 @@ def done(tmp_path_factory):
     """One finished night that several tests read."""
     folder = tmp_path_factory.mktemp("done")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NIGHTSHELF_CONFIG", str(folder / "absent.toml"))
+        patch.setenv("NIGHTSHELF_CONFIG", "/dev/null")
         night = Night(load_settings(lake=str(folder / "lake"), **SETTINGS), DS, "done")
     night.pin()
     stage_shop(night)
@@ -63,7 +68,6 @@ def test_no_list_breaks_a_rule(done):
     bought = bought[bought["event_type"] == "purchase"]
     pairs = set(zip(bought["user_id"], bought["product_id"], strict=True))
     shown = set(zip(frame["user_id"], frame["product_id"], strict=True))
-    from jobs.recommender_data import load
     from models.recommender.rules import bought_again
 
     data = load(done)
@@ -191,6 +195,84 @@ def test_blocks_do_not_change_the_rows(ready):
     recommend.run(two)
     order = [("user_id", "ascending"), ("rank", "ascending")]
     assert one.read("recommendations").sort_by(order).equals(two.read("recommendations").sort_by(order))
+
+
+def test_a_purchase_that_came_back_is_no_reason_and_hides_no_other_size(ready):
+    """Lists are as long as the shop: what is not in them was left out. `p0006` is a variant of `p0005`."""
+    toy = shop(n_users=60)
+    night = ready(toy=toy, top_k=60)
+    day = DS - timedelta(days=1)
+    bought = [event(day, event_id=p, user_id=COLD, product_id=p) for p in ("p0000", "p0005")]
+    back = event(DS, event_id="back", user_id=COLD, product_id="p0005", event_type="return")
+
+    def listed(events):
+        stage_shop(night, toy, more_events=events)
+        recommend.run(night)
+        mine = night.read("recommendations").to_pandas().query("user_id == @COLD")
+        return set(mine["product_id"]), set(mine["reason_product_id"].dropna())
+
+    sizes = {"p0004", "p0005", "p0006"}
+    kept, because = listed(bought)
+    assert not kept & sizes
+    assert because == {"p0000", "p0005"}
+    shown, because = listed([*bought, back])
+    assert len(shown & sizes) == 1
+    assert "p0005" not in shown
+    assert because == {"p0000"}
+
+
+@pytest.mark.parametrize("change", [{"holdout_days": 6}, {"brand_share": 0.3}])
+def test_shards_made_under_other_settings_are_not_taken_for_ours(make_night, change):
+    one, two = make_night(ds=DS.isoformat()), make_night(ds=DS.isoformat(), **change)
+    stage_shop(one)
+    data = load(one)
+    assert recommend._digest(one, data, "v") != recommend._digest(two, data, "v")
+
+
+def reasons_of(sold, returned=(), category=None, ago=2):
+    """Of a shop that sold so many of each product, all in one category: what is said of each, by source."""
+    rows = [(0, i, AS_OF - ago * DAY, Behaviour.PURCHASE, -1) for i, n in enumerate(sold) for _ in range(n)]
+    rows += [(0, i, AS_OF - ago * DAY + 60, Behaviour.RETURN, -1) for i in returned]
+    n = len(sold)
+    items = catalogue(1, n)
+    paths = category or ["Shop > Lamps"] * n
+    products = pa.table({
+        "product_id": items.product_id.tolist(), "title_en": [f"T{i}" for i in range(n)],
+        "title_zh": pa.nulls(n, pa.string()), "category": paths,
+    })  # fmt: skip
+    events = interactions(rows, 1, n)
+    data = Shop(events, items, products, np.ones(n, np.bool_), pa.array(["u"]), 1, AS_OF)
+    every = np.arange(n, dtype=np.int32)
+    nobody, none = np.full(n, -1, np.int32), np.full(n, -1, np.int8)
+    made = Reasons.of(data)
+    return {
+        name: [t.to_pylist() for t in made.sentences(every, nobody, none, np.full(n, kind, np.int8))]
+        for name, kind in (("shop", POPULAR), ("category", CATEGORY))
+    }
+
+
+def test_popular_is_said_of_what_sells_above_the_mean_and_of_nothing_else():
+    sold = [200] * 5 + [1] * 20
+    said = reasons_of(sold, returned=[24])
+    assert said["shop"][0] == ["Popular in the shop this week"] * 5 + ["From our range"] * 20
+    assert said["shop"][1] == ["本周店内热销"] * 5 + ["本店商品"] * 20
+    assert said["category"][0] == ["Popular in Lamps this week"] * 5 + ["From our range"] * 20
+    assert said["category"][1] == ["Lamps 本周热销"] * 5 + ["本店商品"] * 20
+
+
+def test_what_sold_in_earlier_weeks_is_not_said_to_be_popular_this_week():
+    assert reasons_of([200] + [1] * 9, ago=10)["shop"][0][0] == "Popular in the shop"
+
+
+def test_where_all_sell_alike_nothing_is_popular():
+    assert set(reasons_of([3] * 7)["shop"][0]) == {"From our range"}
+    assert set(reasons_of([0] * 7)["shop"][0]) == {"From our range"}
+
+
+def test_a_product_alone_in_its_category_may_be_popular_in_the_shop():
+    paths = ["Shop > Lamps", *["Shop > Rugs"] * 4]
+    said = reasons_of([90, 1, 1, 1, 1], category=paths)["category"][0]
+    assert said == ["Popular in the shop this week", *["From our range"] * 4]
 
 
 def test_only_as_many_shoppers_as_asked(ready):

@@ -88,6 +88,17 @@ def test_variants_share_a_parent_and_blank_text_is_no_category(make_night):
     assert values.to_pylist() == ["a", "b"]
 
 
+def test_a_variant_of_a_variant_is_one_of_the_same_product_and_a_circle_ends(make_night):
+    night = make_night(ds=DS.isoformat())
+    above = {"a": None, "b": "a", "c": "b", "d": "c", "e": "f", "f": "g", "g": "e", "h": "g", "i": "gone",
+             "j": "gone", "k": "k", "l": " "}  # fmt: skip
+    rows = [{"product_id": p, "variant_of": v, "ds": DS} for p, v in above.items()]
+    put(night, "products", rows, [DS])
+    parent = dict(zip(above, load(night).items.parent.tolist(), strict=True))
+    together = [{p for p in above if parent[p] == one} for one in dict.fromkeys(parent.values())]
+    assert together == [set("abcd"), set("efgh"), set("ij"), {"k"}, {"l"}]
+
+
 def test_an_empty_shop_is_no_error(make_night):
     found = load(make_night(ds=DS.isoformat()))
     assert len(found.events) == len(found.items) == found.known == 0

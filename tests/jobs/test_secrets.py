@@ -59,7 +59,7 @@ def told(postgres_url: str, tmp_path: Path) -> Told:
     url = postgres_url.replace("nightshelf@", f"nightshelf:{PASSWORD}@").rsplit("/", 1)[0] + f"/{name}"
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("NIGHTSHELF_", "AWS_"))}
     planted = {
-        "NIGHTSHELF_CONFIG": str(tmp_path / "absent.toml"),
+        "NIGHTSHELF_CONFIG": "/dev/null",
         "NIGHTSHELF_LAKE": str(tmp_path / "lake"),
         "NIGHTSHELF_CATALOG": url,
         "NIGHTSHELF_S3_ACCESS_KEY": S3_ACCESS,

@@ -106,7 +106,7 @@ def test_a_cluster_of_two_workers_writes_the_rows_of_one_process(
     with servers.spark_cluster(tmp_path / "cluster", find_java(night.settings)) as url:
         environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith("NIGHTSHELF_")},
-            "NIGHTSHELF_CONFIG": str(tmp_path / "absent.toml"),
+            "NIGHTSHELF_CONFIG": "/dev/null",
             "NIGHTSHELF_SPARK_MASTER": url,
             **{f"NIGHTSHELF_{name.upper()}": str(value) for name, value in settings.items()},
         }

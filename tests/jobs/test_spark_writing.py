@@ -101,7 +101,7 @@ def test_spark_writes_only_the_blocks_that_are_missing_and_the_same_bytes(
 
 def run_describe(settings: Settings, **environment: str) -> subprocess.Popen[bytes]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith("NIGHTSHELF_")}
-    told = {"NIGHTSHELF_CONFIG": "absent.toml", "NIGHTSHELF_LAKE": settings.lake}
+    told = {"NIGHTSHELF_CONFIG": "/dev/null", "NIGHTSHELF_LAKE": settings.lake}
     command = [sys.executable, "-m", "jobs.describe", "--ds", DAY.isoformat(), "--run-id", "bulk"]
     told |= {"NIGHTSHELF_BLOCK_SIZE": str(BLOCK), "NIGHTSHELF_SPARK_MEMORY": "1g"}
     return subprocess.Popen(command, cwd=ROOT, env={**kept, **told, **environment}, stderr=subprocess.PIPE)

@@ -161,14 +161,14 @@ def built(
     request.getfixturevalue("small_shuffles")
     base = tmp_path_factory.mktemp("forget")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NIGHTSHELF_CONFIG", str(base / "absent.toml"))
+        patch.setenv("NIGHTSHELF_CONFIG", "/dev/null")
         yield three_nights(base, spark)
 
 
 @pytest.fixture
-def shop(built: tuple[Shop, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Shop:
+def shop(built: tuple[Shop, Path], monkeypatch: pytest.MonkeyPatch) -> Shop:
     """The lake as the three nights left it."""
-    monkeypatch.setenv("NIGHTSHELF_CONFIG", str(tmp_path / "absent.toml"))
+    monkeypatch.setenv("NIGHTSHELF_CONFIG", "/dev/null")
     found, template = built
     found.restore(template)
     return found

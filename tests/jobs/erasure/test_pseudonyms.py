@@ -43,13 +43,13 @@ def keyed_built(
     request.getfixturevalue("small_shuffles")
     base = tmp_path_factory.mktemp("keyed")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NIGHTSHELF_CONFIG", str(base / "absent.toml"))
+        patch.setenv("NIGHTSHELF_CONFIG", "/dev/null")
         yield three_nights(base, spark, pseudonym_key=KEY)
 
 
 @pytest.fixture
-def keyed(keyed_built: tuple[Shop, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Shop:
-    monkeypatch.setenv("NIGHTSHELF_CONFIG", str(tmp_path / "absent.toml"))
+def keyed(keyed_built: tuple[Shop, Path], monkeypatch: pytest.MonkeyPatch) -> Shop:
+    monkeypatch.setenv("NIGHTSHELF_CONFIG", "/dev/null")
     found, template = keyed_built
     found.restore(template)
     return found

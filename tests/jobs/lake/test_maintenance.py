@@ -21,7 +21,7 @@ from jobs.lake.store import LocalStore, S3Store, Store
 from jobs.lake.sweep import Sweep
 from jobs.lake_maintenance import Maintained, maintain
 from jobs.night import Night
-from jobs.settings import Settings
+from jobs.settings import Settings, load_settings
 from tests.jobs.lake.conftest import TABLES, publish_run, stage_run
 from tests.jobs.test_night import row
 
@@ -524,3 +524,60 @@ def test_on_s3_uploads_that_never_ended_are_ended(s3_settings: Settings) -> None
     assert rows(s3_settings, catalog.pointers()) == before
     assert set(before) == set(TABLES)
     assert later(s3_settings).files == 0
+
+
+@pytest.mark.parametrize("key", ["models/a/b.py", "work/notes.txt", "runs/x/run.json", "photos/.a.part"])
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_folder_that_is_no_lake_is_not_swept(tmp_path: Path, key: str, dry_run: bool) -> None:
+    """As the working directory was, beside the package `models`, while an empty setting named it."""
+    settings = load_settings(lake=str(tmp_path))
+    path = tmp_path / key
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"{}")
+    (tmp_path / "current.json").write_text("[]")
+    for _ in range(2):
+        with pytest.raises(BadInput, match=r"bears no mark of a lake .* nothing was removed") as caught:
+            later(settings, dry_run)
+        assert caught.value.exit_code == 2
+        assert sorted(p for p in tmp_path.rglob("*") if p.is_file()) == sorted(
+            [path, tmp_path / "current.json"]
+        )
+
+
+@pytest.mark.parametrize("mark", ["first run", "first import", "publish"])
+def test_a_lake_bears_a_mark_before_its_first_night_is_done(lake_settings: Settings, mark: str) -> None:
+    store = Store.of(lake_settings)
+    store.write("work/killed/shard", b"left over")
+    store.write("models/writer/v1/weights", b"left over")
+    if mark == "first run":
+        stage_run(lake_settings, "2026-01-01", "killed")
+    elif mark == "first import":
+        store.write("landing/s/_batches/b.json", json.dumps({"entities": {}}).encode())
+    else:
+        publish_run(lake_settings, "2026-01-01", "a")
+        store.delete(["current.json", "runs/a/run.json"])
+    done = later(lake_settings)
+    assert (done.removed["work"]["files"], done.removed["models"]["files"]) == (1, 1)
+
+
+def test_the_lake_of_another_catalog_is_not_swept(nights: Settings, tmp_path: Path) -> None:
+    Store.of(nights).copy("catalog.db", "catalog-copy.db")
+    other = nights.model_copy(
+        update={"lake": str(tmp_path / "other"), "catalog": f"sqlite:///{nights.lake}/catalog-copy.db"}
+    )
+    stage_run(lake := nights.model_copy(update={"lake": other.lake}), "2026-01-01", "killed")
+    before = files(lake)
+    with pytest.raises(BadInput, match=r"settings 'lake' and 'catalog': .* in another lake"):
+        later(other)
+    assert files(lake) == before
+
+
+@pytest.mark.s3
+def test_a_bucket_that_is_no_lake_is_not_swept(s3_settings: Settings) -> None:
+    store = Store.of(s3_settings)
+    assert isinstance(store, S3Store)
+    assert later(s3_settings).files == 0
+    store.client.create_multipart_upload(Bucket=store.bucket, Key=store._key("photos/half"))
+    with pytest.raises(BadInput, match="bears no mark of a lake"):
+        later(s3_settings)
+    assert store.dangling_uploads(datetime.now(UTC) + LATER) == ["photos/half"]

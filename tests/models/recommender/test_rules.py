@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.recommender import rules as rules_module
 from models.recommender.base import DAY, Behaviour, mask
 from models.recommender.rules import (
     Excluded,
@@ -16,7 +17,7 @@ from models.recommender.rules import (
 )
 from tests.models.recommender.shops import catalogue, interactions
 
-BUY = Behaviour.PURCHASE
+BUY, BACK = Behaviour.PURCHASE, Behaviour.RETURN
 NOBODY = (np.zeros(0, np.int64), np.zeros(0, np.int32))
 
 
@@ -84,6 +85,69 @@ def test_bought_in_one_colour_is_bought_in_all():
     assert excluded.pairs(np.array([0, 1]))[1].tolist() == [0, 2]
 
 
+def test_what_was_sent_back_frees_the_other_sizes_and_is_not_offered_again():
+    items = catalogue(1, 5, parent=np.array([0, 1, 0, 2, 0], np.int32))
+    rows = [(0, 0, 5, BUY, -1), (0, 0, 9, BACK, -1), (0, 1, 5, BUY, -1)]
+    assert already_bought(interactions(rows, 1, 5), items).item.tolist() == [0, 1]
+    # The right size was bought then, and kept.
+    kept = already_bought(interactions([*rows, (0, 2, 12, BUY, -1)], 1, 5), items)
+    assert kept.item.tolist() == [0, 1, 2, 4]
+    # Seen from before the return, it was kept.
+    assert already_bought(interactions(rows, 1, 5).before(9), items).item.tolist() == [0, 1, 2, 4]
+
+
+def test_bought_already_gives_way_for_the_one_who_would_have_no_list_and_nobody_else():
+    items = catalogue(1, 4, in_stock=np.array([1, 1, 0, 1], np.bool_))
+    rows = [(0, i, 5, BUY, -1) for i in (0, 1, 3)] + [(1, i, 5, BUY, -1) for i in (0, 1, 2)]
+    excluded = already_bought(interactions(rows, 3, 4), items)
+    assert np.diff(excluded.indptr).tolist() == [0, 3, 0]
+    forbidden = excluded.pairs(np.arange(3))
+    rules = Rules.of(items, 3)
+    lists = pick(mask(scores(*[[4, 3, 2, 1]] * 3), items.in_stock, forbidden), rules)
+    assert lists.ids.tolist() == [[0, 1, 3], [3, -1, -1], [0, 1, 3]]
+    assert_rules(lists, rules, forbidden)
+    nothing = catalogue(1, 4, in_stock=np.zeros(4, np.bool_))
+    assert len(already_bought(interactions(rows, 3, 4), nothing).pairs(np.arange(3))[0]) == 0
+
+
+def walked(monkeypatch, score, rules):
+    """The lists, and how many candidates were looked at for them."""
+    seen = []
+    greedy = rules_module._greedy
+
+    def counting(ids, *rest):
+        seen.append(ids.size)
+        return greedy(ids, *rest)
+
+    monkeypatch.setattr(rules_module, "_greedy", counting)
+    lists = pick(score, rules)
+    monkeypatch.undo()
+    return lists, sum(seen)
+
+
+@pytest.mark.parametrize("group", ["brand", "category"])
+def test_a_cap_that_the_shop_can_never_meet_is_not_looked_for_in_the_whole_catalogue(monkeypatch, group):
+    n, k, users = 2_000, 4, 5
+    none = np.full(n, -1, np.int32)
+    items = catalogue(1, n, **{"category": none, "brand": none, group: np.zeros(n, np.int32)})
+    score = np.random.default_rng(1).random((users, n)).astype(np.float32)
+    lists, looked = walked(monkeypatch, score, Rules.of(items, k))
+    assert looked <= users * 3 * k
+    assert lists.level.tolist() == [1] * users
+    monkeypatch.setattr(Rules, "first_level", 0)
+    slowly, far = walked(monkeypatch, score, Rules.of(items, k))
+    assert far > users * n
+    for name in ("ids", "scores", "level"):
+        assert np.array_equal(getattr(lists, name), getattr(slowly, name))
+
+
+def test_a_cap_that_one_other_product_meets_is_kept():
+    items = catalogue(1, 50, brand=np.where(np.arange(50) == 49, -1, 0).astype(np.int32))
+    rules = Rules(items, k=2, category_cap=2, brand_cap=1)
+    lists = pick(-np.arange(50, dtype=np.float32)[None], rules)
+    assert (lists.ids.tolist(), lists.level.tolist()) == ([[0, 49]], [0])
+
+
 def broken(ids, forbidden=NOBODY, level=0, **items):
     ids = np.array([ids], np.int32)
     rules = Rules(catalogue(2, 3, **items), k=2, category_cap=1, brand_cap=1)
@@ -130,5 +194,9 @@ def test_whatever_is_scored_the_lists_break_no_rule(seed):
     score = mask(rng.integers(0, 4, (users, n)).astype(np.float32), items.in_stock, forbidden)
     rules = Rules.of(items, k)
     lists = pick(score, rules)
+    from_the_first = Rules.of(items, k)
+    vars(from_the_first)["first_level"] = 0
+    slowly = pick(score, from_the_first)
+    assert all(np.array_equal(getattr(lists, n), getattr(slowly, n)) for n in ("ids", "scores", "level"))
     # A greedy walk may miss a fuller list only through variants, and never does: one of each parent is left.
     assert_rules(lists, rules, forbidden)
