@@ -24,6 +24,8 @@ _PARTS = {
     "dag-processor": [],
     "triggerer": ["--skip-serve-logs"],
 }
+# It alone does not look for modules where DAGs lie, and calls ours when a night is late.
+_TRIGGERER = {"PYTHONPATH": str(ROOT / "dags")}
 
 
 def environment(home: Path, port: int, database_port: int, secrets: Secrets) -> dict[str, str]:
@@ -75,7 +77,7 @@ def servers(port: int, environment: Mapping[str, str]) -> list[Server]:
             f"airflow-{name}",
             [sys.executable, "-m", "airflow", name, *args],
             partial(is_healthy, port, name),
-            environment,
+            {**environment, **(_TRIGGERER if name == "triggerer" else {})},
             ROOT,
             seconds=600,
         )

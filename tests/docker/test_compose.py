@@ -264,6 +264,13 @@ def test_every_secret_that_our_code_reads_has_a_file_where_it_is_read() -> None:
         assert files[variable] == {f"airflow-{part}" for part in ("scheduler", "dag-processor", "triggerer")}
 
 
+def test_the_triggerer_finds_what_it_calls_when_a_night_is_late() -> None:
+    """The deadline's callback is a module beside the DAGs, where Airflow's triggerer does not look."""
+    folder = re.search(r"AIRFLOW__CORE__DAGS_FOLDER=(\S+)", DOCKERFILE)
+    assert folder
+    assert SERVICES["airflow-triggerer"]["environment"]["PYTHONPATH"] == folder[1]
+
+
 def test_no_env_file_is_the_place_of_a_secret(tmp_path: Path) -> None:
     """Not even as a line that waits to be filled in."""
     prepared(tmp_path)

@@ -62,7 +62,9 @@ def running_airflow(env: dict[str, str], folder: Path) -> Iterator[str]:
         for name, args in PARTS.items():
             log = running.enter_context((folder / f"{name}.log").open("wb"))
             command = [sys.executable, "-m", "airflow", name, *args]
-            process = subprocess.Popen(command, env=env, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+            # Of the parts it alone does not look for modules where DAGs lie.
+            own = env | ({"PYTHONPATH": str(ROOT / "dags")} if name == "triggerer" else {})
+            process = subprocess.Popen(command, env=own, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
             running.callback(servers.stop, process)
         wait_for(lambda: answers(f"{base}/api/v2/version"))
         wait_for(lambda: "nightly" in airflow(env, "dags", "list", "-o", "plain"), every=3)
