@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from jobs.causes import understood
 from jobs.errors import BadInput, NightshelfError, Transient
 from jobs.intake.mapping import Read
-from jobs.lake.store import S3Store
+from jobs.lake.s3 import S3Store
 from jobs.settings import Settings
 
 _BLOCK = 1 << 20

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jobs.lake.registry import NIGHTLY
-from jobs.lake.store import S3Store
+from jobs.lake.s3 import S3Store
 from jobs.settings import ROOT, Settings, Source
 from tests.e2e.conftest import LAST_DAY, Shop, environment
 from tests.nights import published

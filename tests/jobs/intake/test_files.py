@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from jobs.errors import BadInput, Transient
 from jobs.intake.files import Found, RawFile, check_file, find_files
 from jobs.intake.mapping import Read
-from jobs.lake.store import S3Store
+from jobs.lake.s3 import S3Store
 from jobs.settings import Settings
 from tests.faults.proxy import Fault, Proxy, proxy
 

@@ -17,7 +17,8 @@ from jobs.errors import BadInput, GateFailed, Transient
 from jobs.lake.amend import Amender
 from jobs.lake.publish import FORGET, Publisher
 from jobs.lake.reach import Reach
-from jobs.lake.store import LocalStore, S3Store, Store
+from jobs.lake.s3 import S3Store
+from jobs.lake.store import LocalStore, Store
 from jobs.lake.sweep import Sweep
 from jobs.lake_maintenance import Maintained, maintain
 from jobs.night import Night

@@ -11,8 +11,9 @@ import pytest
 from tenacity import wait_none
 
 from jobs.errors import BadInput, Transient
-from jobs.lake import store as module
-from jobs.lake.store import LocalStore, S3Store, Store
+from jobs.lake import s3 as module
+from jobs.lake.s3 import S3Store
+from jobs.lake.store import LocalStore, Store
 from jobs.settings import Settings, load_settings
 
 
