@@ -118,10 +118,10 @@ class Notifier(BaseNotifier):
             "event": self.event,
             "text": SENTENCES[self.event],
             "dag": _of(run, "dag_id"),
-            "run": _of(run, "run_id"),
+            "run": _run_id(run),
             "ds": _date(run),
             "task": _of(task, "task_id") if self.event != "late" else "",
-            "link": _link(_of(run, "dag_id"), _of(run, "run_id")),
+            "link": _link(_of(run, "dag_id"), _run_id(run)),
         }
         return {name: value for name, value in found.items() if value}
 
@@ -228,6 +228,11 @@ def _of(thing: Any, name: str) -> str:
     """A field of an object, or of the dictionary that a deadline is given in its place."""
     value = thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
     return str(value or "")
+
+
+def _run_id(run: Any) -> str:
+    """As a deadline's dictionary names it, too: like Airflow's API."""
+    return _of(run, "run_id") or _of(run, "dag_run_id")
 
 
 def _date(run: Any) -> str:

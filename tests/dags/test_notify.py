@@ -103,9 +103,16 @@ def test_a_failure_is_told_to_both(webhook: Hook, mail: Box) -> None:
 
 def test_a_missed_deadline_is_told_to_both(webhook: Hook, mail: Box) -> None:
     """As the triggerer does it: asynchronously, with a run that is a dictionary."""
+    from airflow.api_fastapi.core_api.datamodels.dag_run import DAGRunResponse
     from nightshelf_notify import say_late
 
-    run = {"dag_id": "nightly", "run_id": "scheduled__1", "logical_date": "2026-01-30T02:00:00Z", "conf": {}}
+    run = {
+        "dag_id": "nightly",
+        "dag_run_id": "scheduled__1",
+        "logical_date": "2026-01-30T02:00:00Z",
+        "conf": {},
+    }
+    assert run.keys() <= DAGRunResponse.model_fields.keys(), "of this class Airflow makes the dictionary"
     asyncio.run(say_late(text="late", context={"dag_run": run, "deadline": {"id": "1"}}))
     (got,) = webhook.got
     assert (got["event"], got["run"], got["ds"]) == ("late", "scheduled__1", "2026-01-30")
@@ -115,7 +122,7 @@ def test_a_missed_deadline_is_told_to_both(webhook: Hook, mail: Box) -> None:
 def test_nights_of_a_backfill_wait_for_one_another_and_are_not_late(webhook: Hook, mail: Box) -> None:
     from nightshelf_notify import say_late
 
-    run = {"dag_id": "nightly", "run_id": "backfill__1", "run_type": "backfill"}
+    run = {"dag_id": "nightly", "dag_run_id": "backfill__1", "run_type": "backfill"}
     asyncio.run(say_late(text="late", context={"dag_run": run}))
     assert (webhook.got, mail.letters) == ([], [])
 
