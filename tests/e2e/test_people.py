@@ -12,6 +12,7 @@ import shlex
 import socket
 import sys
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -215,7 +216,18 @@ class Api:
 
     def trigger(self, run: str, **conf: Any) -> str:
         body = {"dag_run_id": run, "logical_date": None, "conf": {"ds": DS, **conf}}
-        self._call("POST", "/dags/nightly/dagRuns", body)
+
+        def begun() -> bool:
+            """Airflow's other parts may hold its SQLite file; a run that is there (409) was begun."""
+            try:
+                self._call("POST", "/dags/nightly/dagRuns", body)
+            except urllib.error.HTTPError as error:
+                if error.code not in (409, 500):
+                    raise
+                return error.code == 409
+            return True
+
+        wait_for(begun, seconds=60)
         return f"/dags/nightly/dagRuns/{run}"
 
     def states(self, run: str) -> dict[str, str]:
