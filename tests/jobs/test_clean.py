@@ -70,10 +70,10 @@ FIFTH = {
 
 @pytest.fixture
 def deliver(tmp_path: Path, lake_settings: Settings, spark: SparkSession) -> Callable[..., None]:
-    def do(files: dict[str, str], arrived: date | None = None) -> None:
+    def do(files: dict[str, str], arrived: date | None = None, mapping: str = MAPPING) -> None:
         for name, text in files.items():
             (tmp_path / name).write_text(text)
-        (tmp_path / "shop.toml").write_text(MAPPING)
+        (tmp_path / "shop.toml").write_text(mapping)
         land(lake_settings, tmp_path / "shop.toml", [str(tmp_path / n) for n in files], arrived, spark)
 
     return do
@@ -279,3 +279,21 @@ def test_the_sample_shop_comes_out_as_its_generator_says(
     for entity in ("products", "users"):
         assert sources[f"sample-shop/{entity}"]["quarantined"] == sum(truth[entity]["bad"].values())
         assert night.read(entity).num_rows == truth[entity]["distinct"]
+
+
+def test_a_mistyped_amount_is_quarantined(deliver: Any, make_night: MakeNight) -> None:
+    """A line whose amount no shop sells: it stays out of every sum, and where a person can see it."""
+    lines = (
+        "id,who,what,when,price,units\n"
+        "right,ada,tea,2026-01-01 10:00:00,2,3\n"
+        "mistyped,ada,tea,2026-01-01 11:00:00,20000000,2147483647\n"
+        "dear,bob,tea,2026-01-01 12:00:00,20000000,\n"
+    )
+    counted = MAPPING.replace('price = "price"', 'price = "price"\nquantity = "units"')
+    deliver({"e1.csv": lines}, mapping=counted)
+    night = make_night("2026-01-01")
+    clean.run(night)
+    assert ids(night) == {1: ["dear", "right"]}
+    (refused,) = night.read("quarantine").to_pylist()
+    assert '"mistyped"' in refused["raw"]
+    assert "amount_plausible" in refused["rules"].split(",")
