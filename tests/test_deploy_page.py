@@ -18,7 +18,7 @@ from tests.expectations.good_rows import DS, good
 from tests.jobs.small_lake import put
 
 PAGE = (ROOT / "docs" / "deploy.md").read_text()
-STORE = (ROOT / "jobs" / "lake" / "store.py").read_text()
+STORE = (ROOT / "jobs" / "lake" / "s3.py").read_text()
 # Made by boto3 of calls that the store also makes by itself, and of uploads in parts.
 MANAGED = {"Copy", "UploadFile", "DownloadFile"}
 
