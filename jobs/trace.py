@@ -13,7 +13,7 @@ from jobs.browse import dumped, printable
 from jobs.copy_rows import serving_text
 from jobs.copy_tasks import Desk, is_catalogues
 from jobs.errors import BadInput
-from jobs.lake.publish import Publisher
+from jobs.lake.publish import NIGHT, Publisher
 from jobs.night import Night
 from jobs.published import Published
 from jobs.reviews import Reviews, edit_hash, history, pinned
@@ -93,8 +93,8 @@ def _run_of(published: Published, day: date) -> str:
     """The run whose rows of the date are current: after a rollback, the newest up to the run gone back to."""
     log = Publisher(published.catalog).log()
     last = log[-1]
-    until = max(p.seq for p in log if p.run_id == last.run_id and p.kind == "night")
-    return [p.run_id for p in log if p.kind == "night" and p.ds == day.isoformat() and p.seq <= until][-1]
+    until = max(p.seq for p in log if p.run_id == last.run_id and p.kind == NIGHT)
+    return [p.run_id for p in log if p.kind == NIGHT and p.ds == day.isoformat() and p.seq <= until][-1]
 
 
 def _desk(night: Night, languages: Collection[str]) -> Desk:

@@ -56,14 +56,21 @@ _publishes = sa.Table(
 
 # Kinds of publishes. A rollback may not go to before a `FORGET`, nor may a night that was pinned before it
 # be published after it: either would bring a forgotten shopper back.
+NIGHT = "night"
 FORGET = "forget"
 ROLLBACK = "rollback"
 # Tables that no night stages: they stay as they are when a night, or a rollback, is published.
 _LASTING = tuple(t.name for t in TABLES if t not in NIGHTLY)
+# Each attempt at `publish` stages these anew: they do not tell whether two attempts show the same night.
+_BY_PUBLISH = tuple(t.name for t in NIGHTLY if t.job == "publish")
 
 
 class Conflict(Exception):
     """Another publish moved a pointer since this one was staged."""
+
+
+class Twice(Conflict):
+    """Another attempt at the same run published since this one looked."""
 
 
 class Outdated(GateFailed):
@@ -119,7 +126,7 @@ class Publisher:
             return int(connection.execute(sa.select(_head.c.seq)).scalar_one())
 
     def publish(self, staging: Staging, ds: str, pinned: int | None = None) -> Published:
-        """Make everything that `staging` holds visible; safe to call again.
+        """Make everything that `staging` holds visible; safe to call again, and by two processes at once.
 
         `pinned`: the newest publish when the run was pinned. Raises `Outdated`
         when a shopper was forgotten since, `GateFailed` when a table lacks an audit of exactly its staged
@@ -128,14 +135,19 @@ class Publisher:
         records = staging.records()
         for attempt in range(_ATTEMPTS):
             try:
-                done = self._already(staging.run_id, records)
+                looked_at = self.sequence()
+                done = self._already(staging, records)
                 if done is None:
                     records = self._rebased(staging, records, ds, pinned)
                     _require_audit(records)
                     failpoint("before_swap")
-                    done = self._swap(staging.run_id, ds, records, pinned)
+                    done = self._swap(staging.run_id, ds, records, pinned, looked_at)
                 failpoint("after_swap")
                 self.write_current()
+            except Twice:
+                # It may have been at work on what a later attempt has staged anew since.
+                records = staging.reread()
+                continue
             except Conflict:
                 time.sleep(0.05 * (attempt + 1))
                 continue
@@ -154,16 +166,36 @@ class Publisher:
 
         Brings `current.json` up to the newest publish, which is what that attempt may have left undone.
         """
-        done = self._already(staging.run_id, staging.records())
+        done = self._already(staging, staging.records())
         if done is not None:
             self.write_current()
             failpoint("after_current")
         return done
 
-    def _already(self, run_id: str, records: list[Staged]) -> Published | None:
-        """The publish of exactly these files by this run, if it is done."""
-        staged = {r.table: r.metadata for r in records}
-        return next((p for p in self.log() if p.run_id == run_id and _nightly(p.tables) == staged), None)
+    def _already(self, staging: Staging, records: list[Staged]) -> Published | None:
+        """The publish of exactly these files by this run, if it is done; the records say so afterwards."""
+        past = [p for p in self.log() if p.run_id == staging.run_id]
+        staged = _pointers(records)
+        for publish in past:
+            if _nightly(publish.tables) == staged:
+                return publish
+        for publish in past:
+            if self._shows(staging, publish, records):
+                for record in records:
+                    staging.adopt(record, publish.tables[record.table])
+                return publish
+        return None
+
+    @staticmethod
+    def _shows(staging: Staging, publish: Published, records: list[Staged]) -> bool:
+        """Whether a publish of this run holds these files, by metadata that another attempt wrote."""
+        if set(_nightly(publish.tables)) != {r.table for r in records}:
+            return False
+        made = (r for r in records if r.table not in _BY_PUBLISH)
+        try:
+            return all(staging.shown_by(publish.tables[r.table], r) for r in made)
+        except FileNotFoundError:
+            return False  # too long ago: maintenance has removed it
 
     def _rebased(self, staging: Staging, records: list[Staged], ds: str, pinned: int | None) -> list[Staged]:
         """Records whose base is what is current now; the files stay the same."""
@@ -193,15 +225,19 @@ class Publisher:
         with self.engine.connect() as connection:
             self._refuse_outdated(connection, run_id, ds, pinned)
 
-    def _swap(self, run_id: str, ds: str, records: list[Staged], pinned: int | None = None) -> Published:
+    def _swap(
+        self, run_id: str, ds: str, records: list[Staged], pinned: int | None, looked_at: int
+    ) -> Published:
         with self.engine.begin() as connection:
             seq = self._lock(connection) + 1
             self._refuse_outdated(connection, run_id, ds, pinned)
+            if self._published_since(connection, run_id, looked_at):
+                raise Twice(run_id)
             for record in records:
                 self._swap_one(connection, record)
                 failpoint("mid_swap")
             tables = _pointers(records) | self._lasting(connection)
-            return self._record(connection, Published(seq, run_id, ds, "night", tables))
+            return self._record(connection, Published(seq, run_id, ds, NIGHT, tables))
 
     def _refuse_outdated(self, connection: sa.Connection, run_id: str, ds: str, pinned: int | None) -> None:
         if pinned is not None and self._forgotten_since(connection, pinned):
@@ -214,6 +250,11 @@ class Publisher:
     def _forgotten_since(connection: sa.Connection, seq: int) -> bool:
         query = sa.select(_publishes.c.seq).where(_publishes.c.seq > seq, _publishes.c.kind == FORGET)
         return connection.execute(query.limit(1)).first() is not None
+
+    @staticmethod
+    def _published_since(connection: sa.Connection, run_id: str, seq: int) -> bool:
+        mine = (_publishes.c.seq > seq, _publishes.c.run_id == run_id, _publishes.c.kind == NIGHT)
+        return connection.execute(sa.select(_publishes.c.seq).where(*mine).limit(1)).first() is not None
 
     @staticmethod
     def _lasting(connection: sa.Connection) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
@@ -58,6 +58,11 @@ class Staging:
         found = (self.record(name) for name in sorted(BY_NAME))
         return [r for r in found if r is not None]
 
+    def reread(self) -> list[Staged]:
+        """`records`, as another process may have changed them since."""
+        self._cache.clear()
+        return self.records()
+
     def _save(self, record: Staged) -> Staged:
         self.catalog.store.write(self._key(record.table), json.dumps(asdict(record)).encode())
         self._cache[record.table] = record
@@ -93,6 +98,25 @@ class Staging:
         failpoint("after_audit_mark", table)
         return marked
 
+    def shown_by(self, metadata: str, record: Staged) -> bool:
+        """Whether this metadata file shows exactly the staged files in the staged partitions."""
+        return {file.file_path for file in self._held(metadata, record)} == set(record.files)
+
+    def adopt(self, record: Staged, metadata: str) -> None:
+        """Record as staged, and audited, what another attempt of this run has published."""
+        if metadata == record.metadata == record.audited:
+            return
+        held = {file.file_path: file.record_count for file in self._held(metadata, record)}
+        files, rows = tuple(sorted(held)), sum(held.values())
+        self._save(replace(record, files=files, rows=rows, metadata=metadata, audited=metadata))
+
+    def _held(self, metadata: str, record: Staged) -> Iterable[Any]:
+        """The data files (PyIceberg `DataFile`) of the record's partitions in a metadata file."""
+        if not record.partitions:
+            return ()
+        column = BY_NAME[record.table].partition
+        return self.catalog.files(metadata, In(column, list(record.partitions)))
+
     def _verify(self, record: Staged) -> int:
         """Check that the staged metadata holds exactly the staged files; returns their rows.
 
@@ -101,11 +125,10 @@ class Staging:
         """
         spec = BY_NAME[record.table]
         found: dict[str, int] = {}
-        if record.partitions:
-            for file in self.catalog.files(record.metadata, In(spec.partition, list(record.partitions))):
-                if _text(partition_value(spec, file)) not in record.partitions:
-                    raise ValueError(f"{record.table}: {file.file_path} holds another partition")
-                found[file.file_path] = file.record_count
+        for file in self._held(record.metadata, record):
+            if _text(partition_value(spec, file)) not in record.partitions:
+                raise ValueError(f"{record.table}: {file.file_path} holds another partition")
+            found[file.file_path] = file.record_count
         if set(found) != set(record.files):
             odd = sorted(set(found) ^ set(record.files))[:3]
             raise ValueError(f"{record.table}: staged metadata and files differ, for example {odd}")

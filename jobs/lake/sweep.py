@@ -16,14 +16,14 @@ from typing import Any
 
 from jobs.errors import BadInput
 from jobs.lake.catalog import FILE, LakeCatalog
-from jobs.lake.publish import CURRENT, FORGET, ROLLBACK, Published, Publisher
+from jobs.lake.publish import CURRENT, FORGET, NIGHT, ROLLBACK, Published, Publisher
 from jobs.lake.reach import Reach
 from jobs.lake.store import Entry, Store
 from jobs.lake.waiting import Waiting, waiting
 from jobs.settings import Settings
 
 # Publishes that are no night's: they do not push one out of the window of kept ones.
-_OWN_KINDS = ("night", ROLLBACK)
+_OWN_KINDS = (NIGHT, ROLLBACK)
 _METADATA = ".metadata.json"
 _CARD = "/card.json"
 _SWEPT = ("warehouse", "landing", "work", "runs", "models")

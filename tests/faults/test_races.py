@@ -63,6 +63,34 @@ def test_a_late_retry_does_not_put_an_older_night_over_a_newer(toy: Toy, case: C
     assert versions(toy) == {"two"}
 
 
+@pytest.mark.parametrize("point", ["before_stage:models", "before_swap", "mid_swap"])
+@pytest.mark.parametrize("between", [None, "two"])
+def test_publish_of_one_run_twice_at_once(
+    point: str, between: str | None, toy: Toy, barrier: MakeBarrier, case: Case
+) -> None:
+    """A worker was taken for dead: the retry publishes, a later run perhaps too, and then it goes on."""
+    gate = barrier("gate")
+    slow = toy.start(run="one", fail_at=f"{point}={gate.action}@1")
+    gate.await_arrival(slow)
+    case.fault()
+    retry = toy.start("publish", run="one")
+    if point == "mid_swap":
+        time.sleep(1)  # it waits for the first one's lock
+        assert retry.poll() is None
+        gate.open()
+    done = ended(retry)
+    case.exit(done.returncode, 0, told=done.stderr)
+    if between:
+        assert toy.run(run=between).returncode == 0
+    gate.open()
+    late = ended(slow)
+    case.exit(late.returncode, 0, told=late.stderr)
+    case.check(toy.view())
+    later = [between] if between else []
+    assert [p["run_id"] for p in toy.lake.publishes()] == ["base", "one", *later]
+    assert versions(toy) == {between or "one"}
+
+
 @pytest.mark.parametrize("point", ["before_swap", "mid_swap", "after_swap"])
 def test_a_night_against_a_rollback(point: str, toy: Toy, barrier: MakeBarrier, case: Case) -> None:
     gate = barrier("gate")

@@ -111,6 +111,61 @@ def test_publishing_again_changes_nothing(any_catalog: Settings) -> None:
     assert len(publisher.log()) == 1
 
 
+@pytest.mark.parametrize("between", ["nothing", "another date", "the same date"])
+def test_a_run_is_published_once_by_two_attempts_at_once(
+    between: str, any_catalog: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of them as of a worker taken for dead: the other, and then other runs, publish before it swaps."""
+    publish_run(any_catalog, "2026-01-01", "base", rows=5)
+    slow = stage_run(any_catalog, "2026-01-01", "a")
+    again = Night(any_catalog, slow.ds, "a")
+    again.staging.stage(
+        "intake", [again.ds], slow.staging.record("intake").files
+    )  # same files, other metadata
+    again.mark_audited("intake")
+    publisher = Publisher(slow.catalog)
+    records, swap, done = slow.staging.records(), publisher._swap, []
+
+    def late(*args: Any) -> Published:
+        if not done:
+            done.append(Publisher(again.catalog).publish(again.staging, "2026-01-01"))
+            if between != "nothing":
+                publish_run(any_catalog, f"2026-01-0{1 + (between == 'another date')}", "other", rows=2)
+        return swap(*args)
+
+    monkeypatch.setattr(publisher, "_swap", late)
+    assert records != again.staging.records()
+    assert publisher.publish(slow.staging, "2026-01-01") == done[0]
+    others = [] if between == "nothing" else ["other"]
+    assert [p.run_id for p in publisher.log()] == ["base", "a", *others]
+    assert rows_of(any_catalog, "intake", "2026-01-01") == (2 if between == "the same date" else 3)
+
+
+def test_what_a_run_staged_anew_is_published_after_what_it_published(any_catalog: Settings) -> None:
+    """A task cleared by hand: the run's other files are another night, and go over its first."""
+    publish_run(any_catalog, "2026-01-01", "a", rows=3)
+    publish_run(any_catalog, "2026-01-01", "a", rows=4)
+    assert [p.run_id for p in Publisher(catalog_of(any_catalog)).log()] == ["a", "a"]
+    assert rows_of(any_catalog, "intake", "2026-01-01") == 4
+
+
+def test_a_late_attempt_publishes_what_its_run_has_staged_since(
+    any_catalog: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = stage_run(any_catalog, "2026-01-01", "a")
+    publisher, done = Publisher(slow.catalog), []
+    swap = publisher._swap
+
+    def late(*args: Any) -> Published:
+        if not done:
+            done.append(publish_run(any_catalog, "2026-01-01", "a", rows=4))
+        return swap(*args)
+
+    monkeypatch.setattr(publisher, "_swap", late)
+    assert publisher.publish(slow.staging, "2026-01-01") == done[0]
+    assert rows_of(any_catalog, "intake", "2026-01-01") == 4
+
+
 def test_a_lost_reply_to_commit_is_not_published_twice(
     any_catalog: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,7 +217,7 @@ def test_current_json_never_goes_back(lake_settings: Settings) -> None:
     """A slow writer of `current.json` writes what is newest when its turn comes, not what it published."""
     first = stage_run(lake_settings, "2026-01-01", "a")
     slow = Publisher(first.catalog)
-    slow._swap(first.run_id, "2026-01-01", first.staging.records())
+    slow._swap(first.run_id, "2026-01-01", first.staging.records(), pinned=None, looked_at=0)
     publish_run(lake_settings, "2026-01-02", "b")
     slow.write_current()
     assert json.loads(slow.catalog.store.read("current.json"))["run_id"] == "b"
