@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import urllib.request
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 from jobs.settings import ROOT
 from scripts.services import postgres
 from scripts.services.keys import Secrets
-from scripts.services.process import Server, answers
+from scripts.services.process import Server, answers, told
 
 USER = "admin"
 DATABASE = "airflow"
@@ -89,9 +88,4 @@ def is_healthy(port: int, part: str) -> bool:
     """What Airflow itself says of one of its parts: whether its last heartbeat is young."""
     if part not in _PARTS:
         return answers(f"{url(port)}/api/v2/version")
-    try:
-        with urllib.request.urlopen(f"{url(port)}/api/v2/monitor/health", timeout=10) as answer:  # nosec B310
-            found = json.load(answer)[part.replace("-", "_")]
-    except OSError:
-        return False
-    return bool(found and found["status"] == "healthy")
+    return bool(told(f"{url(port)}/api/v2/monitor/health", part.replace("-", "_"), "status") == "healthy")

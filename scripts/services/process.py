@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
+import json
 import os
 import signal
 import socket
@@ -12,6 +14,7 @@ import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from jobs.errors import BadInput, Transient
 
@@ -83,13 +86,29 @@ def listens(port: int) -> bool:
     return True
 
 
+# A server that is starting, or ending, may also cut its answer, or give one that is no HTTP yet.
+_NO_ANSWER = (OSError, http.client.HTTPException)
+
+
 def answers(url: str) -> bool:
     """Whether a GET of the URL succeeds."""
     try:
         with urllib.request.urlopen(url, timeout=5):  # nosec B310
             return True
-    except OSError:
+    except _NO_ANSWER:
         return False
+
+
+def told(url: str, *path: str) -> Any:
+    """What a page of JSON says under these names; None where it says nothing, or gives no whole answer."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:  # nosec B310
+            found = json.load(answer)
+    except (*_NO_ANSWER, ValueError):
+        return None
+    for name in path:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found
 
 
 # -- starting -----------------------------------------------------------------

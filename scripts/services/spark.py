@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess
 import tempfile
-import urllib.request
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,7 +14,7 @@ from pathlib import Path
 from jobs.errors import Transient
 from jobs.settings import ROOT
 from jobs.spark import HADOOP_AWS, QUICK_JAVA, few_cores
-from scripts.services.process import Server
+from scripts.services.process import Server, told
 
 # The files of Spark's part for S3 and their sums, as in the images.
 _S3_JARS = ROOT / "docker" / "s3_jars.sha256"
@@ -128,11 +126,7 @@ def _address(page: int) -> list[str]:
 
 
 def _says(page: int, name: str, value: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{page}/json/", timeout=5) as answer:  # nosec B310
-            return bool(json.load(answer)[name] == value)
-    except OSError:
-        return False
+    return bool(told(f"http://127.0.0.1:{page}/json/", name) == value)
 
 
 def url(port: int) -> str:

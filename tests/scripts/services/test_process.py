@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -117,3 +119,30 @@ def test_secrets_are_for_their_owner_alone(tmp_path: Path) -> None:
     assert not any(value in repr(secrets) for value in secrets.all())
     assert len(set(secrets.all())) == len(secrets.all())
     assert len(secrets.airflow_jwt) >= 64
+
+
+HALVES = {
+    "not HTTP": b"\x00\x01\r\n\r\n",
+    "cut in its body": b'HTTP/1.0 200 OK\r\nContent-Length: 99\r\n\r\n{"status": "AL',
+    "no JSON yet": b"HTTP/1.0 200 OK\r\n\r\n<html>starting</html>",
+    "nothing of its state yet": b'HTTP/1.0 200 OK\r\n\r\n{"status": null}',
+    "a list": b"HTTP/1.0 200 OK\r\n\r\n[]",
+    "no word": b"",
+}
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_half_an_answer_of_a_server_that_starts_is_none(half: str) -> None:
+    """It is asked again: what waits for it does not die of what the server says while it starts."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            with listening.accept()[0] as connection:
+                connection.recv(4096)
+                connection.sendall(HALVES[half])
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}/json/"
+        assert process.told(address, "status", "master") is None
+        thread.join()
