@@ -15,7 +15,7 @@ from datetime import date, timedelta
 from typing import Literal
 
 Status = Literal["ok", "warning", "critical"]
-Kind = Literal["volume", "share", "age"]
+Kind = Literal["volume", "share", "good_share", "age"]
 
 MIN_HISTORY = 7
 WINDOW_DAYS = 28
@@ -24,6 +24,8 @@ MIN_SAME_WEEKDAY = 4
 WEEKDAY_WINDOW_DAYS = 56
 WARNING_Z = 3.5
 CRITICAL_Z = 7.0
+# Where so many are usual, chance leaves none on one day in 22,000 (Poisson); where three are, on one in 20.
+SURELY_SOME = 10.0
 _NORMAL = 1.4826
 _WEEKDAYS = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
 
@@ -58,9 +60,10 @@ class Baseline:
 def judge(what: str, kind: Kind, value: float, history: Sequence[Point], day: date) -> Finding:
     """Compare `value` of `day` with earlier days' values.
 
-    `volume` counts things: too few may be critical, too many is a warning.
-    `share` lies in [0, 1]: only a rise is odd, and it is a warning. `age` is
-    in hours: only a rise is odd, and it may be critical. Points of `day` and
+    `volume` counts things: too few may be critical, too many is a warning; so is
+    none at all of what there are few of on a usual day. `share` lies in [0, 1]:
+    only a rise is odd, and it is a warning; of a `good_share`, only a fall. `age`
+    is in hours: only a rise is odd, and it may be critical. Points of `day` and
     later are left out. With fewer than seven earlier days everything is ok.
 
     A value may be critical only if no day of the window was as bad: a shop
@@ -95,7 +98,8 @@ def _baseline(values: Sequence[float], kind: Kind, days: str) -> Baseline:
     median = statistics.median(values)
     mad = statistics.median(abs(v - median) for v in values)
     # Floors: a tenth of the level and the noise of counting; two points of a share; six hours.
-    floors = {"volume": max(0.1 * abs(median), max(median, 1.0) ** 0.5), "share": 0.02, "age": 6.0}
+    volume = max(0.1 * abs(median), max(median, 1.0) ** 0.5)
+    floors = {"volume": volume, "share": 0.02, "good_share": 0.02, "age": 6.0}
     return Baseline(median, max(_NORMAL * mad, floors[kind]), min(values), max(values), days)
 
 
@@ -103,13 +107,14 @@ def _compare(what: str, kind: Kind, value: float, usual: Baseline) -> Finding:
     z = (value - usual.median) / usual.scale
     if kind == "volume" and value <= 0 < usual.low:
         detail = f"{what}: none at all, where {usual.days} had {_number(usual.low, kind)} or more"
-        return Finding("critical", detail, usual.median, z)
-    falls = kind == "volume" and z <= -WARNING_Z
-    rises = z >= WARNING_Z
+        status: Status = "critical" if usual.median >= SURELY_SOME else "warning"
+        return Finding(status, detail, usual.median, z)
+    falls = kind in ("volume", "good_share") and z <= -WARNING_Z
+    rises = kind != "good_share" and z >= WARNING_Z
     if not falls and not rises:
         return Finding("ok", "", usual.median, z)
     unseen = value < usual.low if falls else value > usual.high
-    grave = abs(z) >= CRITICAL_Z and unseen and (falls or kind == "age")
+    grave = abs(z) >= CRITICAL_Z and unseen and ((falls and kind == "volume") or kind == "age")
     detail = (
         f"{what}: {_number(value, kind)}, far {'below' if falls else 'above'} the "
         f"{_number(usual.median, kind)} usual in {usual.days} (robust z {z:+.1f})"
@@ -118,6 +123,6 @@ def _compare(what: str, kind: Kind, value: float, usual: Baseline) -> Finding:
 
 
 def _number(value: float, kind: Kind) -> str:
-    if kind == "share":
+    if kind in ("share", "good_share"):
         return f"{value:.1%}"
     return f"{value:,.1f} hours" if kind == "age" else f"{value:,.0f}"

@@ -27,12 +27,15 @@ class Sums:
         return self.total / self.users
 
     @property
+    def spread(self) -> float:
+        """The sum of squared distances from the mean; what rounding leaves of none is none."""
+        found = self.squares - self.users * self.mean**2
+        return found if found > 1e-12 * self.squares else 0.0
+
+    @property
     def variance_of_mean(self) -> float:
         """Sample variance over the number of shoppers; 0 for a single one."""
-        if self.users < 2:
-            return 0.0
-        spread = max(self.squares - self.users * self.mean**2, 0.0)
-        return spread / (self.users - 1) / self.users
+        return self.spread / (self.users - 1) / self.users if self.users > 1 else 0.0
 
 
 @dataclass(frozen=True)
@@ -47,26 +50,37 @@ class Lift:
 
 def lift(arm: Sums, control: Sums) -> Lift:
     """The interval by the delta method for a ratio of two independent means (Deng et al., "Applying the
-    Delta Method in Metric Analytics", KDD 2018), the p-value by Welch's t-test.
+    Delta Method in Metric Analytics", KDD 2018), the p-value by Welch's t-test. No metric is below 0, so no
+    lift is below -1.
 
     No lift over a control whose mean is 0; no p-value where no shopper differs from another.
     """
-    p_value = _welch(arm, control)
+    a, b, freedom = _variances(arm, control)
+    p_value = None
+    if a + b > 0:
+        distance = abs(arm.mean - control.mean) / math.sqrt(a + b)
+        p_value = float(2 * stats.t.sf(distance, freedom))
     if control.mean <= 0:
         return Lift(None, None, None, p_value)
     ratio = arm.mean / control.mean
-    variance = (arm.variance_of_mean + ratio**2 * control.variance_of_mean) / control.mean**2
-    reach = Z_95 * math.sqrt(variance)
-    return Lift(ratio - 1, ratio - 1 - reach, ratio - 1 + reach, p_value)
+    reach = Z_95 * math.sqrt(a + ratio**2 * b) / control.mean
+    return Lift(ratio - 1, max(ratio - 1 - reach, -1.0), ratio - 1 + reach, p_value)
 
 
-def _welch(arm: Sums, control: Sums) -> float | None:
+def _variances(arm: Sums, control: Sums) -> tuple[float, float, float]:
+    """Of the two means, and the degrees of freedom of their difference.
+
+    Shoppers of one arm who all did the same say nothing of how much such shoppers differ: none of five
+    bought, and the next five may. Then the variance is that of both arms together, as Student's t-test has
+    it; else such an arm would count as known without doubt, and every difference as proven.
+    """
     a, b = arm.variance_of_mean, control.variance_of_mean
-    if a + b <= 0 or min(arm.users, control.users) < 2:
-        return None
-    freedom = (a + b) ** 2 / (a**2 / (arm.users - 1) + b**2 / (control.users - 1))
-    distance = abs(arm.mean - control.mean) / math.sqrt(a + b)
-    return float(2 * stats.t.sf(distance, freedom))
+    if min(a, b) > 0:
+        freedom = (a + b) ** 2 / (a**2 / (arm.users - 1) + b**2 / (control.users - 1))
+        return a, b, freedom
+    freedom = arm.users + control.users - 2
+    pooled = (arm.spread + control.spread) / max(freedom, 1)
+    return pooled / arm.users, pooled / control.users, freedom
 
 
 def sample_ratio(users: Mapping[str, int], shares: Mapping[str, float]) -> float | None:

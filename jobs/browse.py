@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import Any
 
 import pyarrow as pa
-from pyiceberg.expressions import And, BooleanExpression, EqualTo
+from pyiceberg.expressions import And, BooleanExpression, EqualTo, In
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -153,17 +153,16 @@ def show_rows(
         chosen["ds"] = day.isoformat()
     elif ds is not None:
         chosen["ds"] = ds.isoformat()
-    rows = _rows(catalog, metadata, {k: v for k, v in chosen.items() if v}, limit)
+    rows = _rows(catalog, spec, metadata, {k: v for k, v in chosen.items() if v}, limit)
     known = pseudonyms.require(settings, catalog.store) if user and rows.num_rows == 0 else None
     if known is not None:
         # The shop's own id, where the lake knows shoppers by pseudonyms; messages name what was given.
         hashed = chosen | {"user_id": known.of(user)}
-        rows = _rows(catalog, metadata, {k: v for k, v in hashed.items() if v}, limit)
+        rows = _rows(catalog, spec, metadata, {k: v for k, v in hashed.items() if v}, limit)
     if rows.num_rows == 0:
         what = " and ".join(f"{k} {v}" for k, v in chosen.items() if v)
         raise BadInput(f"table '{name}' has no row for {what}")
-    order = [(k, "ascending") for k in spec.key if k in rows.column_names]
-    found = rows.sort_by(order).to_pylist()
+    found = rows.to_pylist()
     if name == "product_descriptions":
         rank = {channel: i for i, channel in enumerate(settings.channels)}
         found.sort(key=lambda r: (r["product_id"], r["language"], rank.get(r["channel"], len(rank))))
@@ -173,11 +172,18 @@ def show_rows(
         _print_rows(catalog, name, found, chosen)
 
 
-def _rows(catalog: LakeCatalog, metadata: str, equal: Mapping[str, str], limit: int) -> pa.Table:
+def _rows(catalog: LakeCatalog, spec: Table, metadata: str, equal: Mapping[str, str], limit: int) -> pa.Table:
+    """The first rows by the table's key; of a whole date those that come first, in the order of the key."""
     expressions: list[BooleanExpression] = [EqualTo(column, value) for column, value in equal.items()]
     row_filter = expressions[0] if len(expressions) == 1 else And(*expressions) if expressions else "true"
     scan = catalog.open(metadata).scan(row_filter=row_filter, limit=None if len(equal) > 1 else limit)
-    return scan.to_arrow().slice(0, limit)
+    kept = spec.schema.empty_table()
+    # A product may stand in the lists of most shoppers: no more is held than a batch and what is shown.
+    for batch in scan.to_arrow_batch_reader():
+        rows = pa.Table.from_batches([*(kept.to_batches() if len(kept) else ()), batch])
+        order = [(name, "ascending") for name in spec.key if name in rows.column_names]
+        kept = rows.sort_by(order).slice(0, limit)
+    return kept
 
 
 def _print_rows(catalog: LakeCatalog, name: str, rows: list[dict[str, Any]], chosen: dict[str, str]) -> None:
@@ -205,15 +211,13 @@ def _titles(catalog: LakeCatalog, rows: list[dict[str, Any]], ds: str | None) ->
     ids = {r.get("similar_id") or r.get("product_id") for r in rows}
     if metadata is None or ds is None:
         return {}
-    scan = catalog.open(metadata).scan(
-        EqualTo("ds", ds), selected_fields=("product_id", "title_en", "title_zh")
-    )
-    titles = {}
-    for batch in scan.to_arrow_batch_reader():
-        for row in batch.to_pylist():
-            if row["product_id"] in ids:
-                titles[row["product_id"]] = row["title_en"] or row["title_zh"] or ""
-    return titles
+    wanted = And(EqualTo("ds", ds), In("product_id", ids))
+    scan = catalog.open(metadata).scan(wanted, selected_fields=("product_id", "title_en", "title_zh"))
+    return {
+        row["product_id"]: row["title_en"] or row["title_zh"] or ""
+        for batch in scan.to_arrow_batch_reader()
+        for row in batch.to_pylist()
+    }
 
 
 def _checks(value: str | None) -> str:

@@ -63,7 +63,7 @@ def estimate(night: Night, shop: Shop, kind: str, recipe: dict[str, Any]) -> dic
     users = shop.users.take(pa.array(holdout.sample))
     keys = _Keys(users, products, clicks["list_ds"].unique())
     logged, matched = _logged(night, keys, clicks)
-    told = {"clicks": int(logged.clicked.sum()), "not_matched": len(clicks) - matched}
+    told: dict[str, Any] = {"clicks": int(logged.clicked.sum()), "not_matched": len(clicks) - matched}
     shoppers = len(np.unique(logged.shopper))
     if shoppers < night.settings.min_group:
         return {**_none(f"fewer than {night.settings.min_group} shoppers were shown a list"), **told}
@@ -72,17 +72,11 @@ def estimate(night: Night, shop: Shop, kind: str, recipe: dict[str, Any]) -> dic
     blocks = [b.lists.ids for b in holdout.lists(model, holdout.sample, k)]
     looked, estimated = examination(logged, max(k, int(logged.rank.max(initial=1))))
     found = snips(logged, np.concatenate(blocks), len(products), looked, night.settings.seed)
+    told |= {"shoppers": shoppers, "lists": int(logged.visit.max()) + 1, "places": len(logged)}
+    told |= {"examination": "estimated" if estimated else "prior"}
     if found is None:
-        return {**_none("no product of the new lists stood in a list that was shown and clicked"), **told}
-    about = {"shoppers": shoppers, "lists": int(logged.visit.max()) + 1, "places": len(logged)}
-    source = "estimated" if estimated else "prior"
-    return {
-        **{n: round(v, 6) for n, v in asdict(found).items()},
-        **told,
-        **about,
-        "examination": source,
-        "why": None,
-    }
+        return {**_none("no click on a list that was shown was on a product of the new lists"), **told}
+    return {**{n: round(v, 6) for n, v in asdict(found).items()}, **told, "why": None}
 
 
 def _none(why: str) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date
 from typing import Any
 
-from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, EqualTo
+from pyiceberg.expressions import And, BooleanExpression, EqualTo, In
 
 from jobs.errors import BadInput
 from jobs.lake.catalog import LakeCatalog, partition_value
@@ -34,13 +34,15 @@ class Published:
         files = self.catalog.files(self._pointers[table])
         return sorted({partition_value(BY_NAME[table], f) for f in files})
 
-    def rows(self, table: str, ds: date, columns: Sequence[str] = ("*",), **equal: str) -> Iterator[Row]:
-        """Rows of one date, a batch at a time; `equal`: column → value."""
+    def rows(
+        self, table: str, ds: date, columns: Sequence[str] = ("*",), products: Collection[str] | None = None
+    ) -> Iterator[Row]:
+        """Rows of one date, a batch at a time: of these products, by default of all."""
         if table not in self._pointers:
             raise BadInput(NOTHING_YET)
-        wanted: BooleanExpression = AlwaysTrue()
-        for column, value in {**equal, "ds": ds.isoformat()}.items():
-            wanted = And(wanted, EqualTo(column, value))
+        wanted: BooleanExpression = EqualTo("ds", ds.isoformat())
+        if products is not None:
+            wanted = And(wanted, In("product_id", products))
         scan = self.catalog.open(self._pointers[table]).scan(wanted, selected_fields=tuple(columns))
         for batch in scan.to_arrow_batch_reader():
             yield from batch.to_pylist()

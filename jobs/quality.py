@@ -39,7 +39,10 @@ _EXTRA: dict[str, dict[str, str]] = {
     "products": {"in_stock_share": "avg(if(coalesce(in_stock, true), 1D, 0D))"},
     "recommendations": {
         "mean_probability": "avg(probability)",
-        "popularity_share": "avg(if(source = 'popularity', 1D, 0D))",
+        # An experiment's control arm is shown nothing else, and falls back on nothing.
+        "popularity_share": (
+            "avg(if(experiment IS NOT NULL AND bucket = 'control', NULL, if(source = 'popularity', 1D, 0D)))"
+        ),
     },
     "similar_items": {"fallback_share": "avg(if(source = 'category', 1D, 0D))"},
     "product_descriptions": {
@@ -53,6 +56,10 @@ _EXTRA: dict[str, dict[str, str]] = {
     },
 }
 _IDS = {"user_id": "users", "product_id": "products"}
+# Of these more is better: only a fall is odd.
+_GOOD = ("in_stock_share", "title_human_share")
+# Set by whoever begins or ends an experiment: nothing of it is missing.
+_AS_SET = ("null_share.experiment",)
 
 # The row that a night leaves whose changes a person accepted: what came before is no measure of what follows.
 ACCEPTED = ("quality_metrics", "accepted_change")
@@ -200,6 +207,10 @@ def kind_of(metric: str) -> Kind | None:
     """How a metric is judged; None: only recorded."""
     if metric in ("rows", "users", "products", "purchases"):
         return "volume"
+    if metric in _GOOD:
+        return "good_share"
+    if metric in _AS_SET:
+        return None
     if metric.startswith("null_share.") or metric.endswith("_share"):
         return "share"
     return "age" if metric == "age_hours" else None

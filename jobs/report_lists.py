@@ -112,7 +112,7 @@ def experiments(note: Note | None) -> dict[str, Any] | None:
     rows.sort(key=lambda r: (order.index(r["metric"]), r["arm"]))
     return {
         "name": note["experiment"],
-        "shares": ", ".join(f"{arm} {share:.0%}" for arm, share in note["shares"].items()),
+        "shares": ", ".join(f"{arm} {100 * share:.4g}%" for arm, share in note["shares"].items()),
         "warnings": note["warnings"],
         "crossed": _crossed(note),
         "days": (note["rows"][0]["first_list"], note["rows"][0]["last_list"]) if note["rows"] else None,

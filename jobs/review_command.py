@@ -48,9 +48,7 @@ def export(settings: Settings, ds: date | None, out: Path | None, bom: bool, as_
 
 def _cells(published: Published, day: date, rows: list[dict[str, Any]]) -> Iterator[dict[str, str]]:
     wanted = {row["product_id"] for row in rows}
-    products = {
-        p["product_id"]: p for p in published.rows("products", day, FACTS) if p["product_id"] in wanted
-    }
+    products = {p["product_id"]: p for p in published.rows("products", day, FACTS, wanted)}
     for row in rows:
         facts = read_facts(row["language"], products.get(row["product_id"], row))
         known = [("category", " > ".join(facts.category)), ("brand", facts.brand), *facts.attributes]
@@ -72,7 +70,14 @@ def import_(settings: Settings, path: Path, reviewer: str, made: date | None, as
         raise BadInput("\n".join([f"nothing was imported from {path}: {rows} wrong", *told]))
     for number, what in judged.warnings:
         print(f"{path}, line {number}: warning: {what}", file=sys.stderr)
-    new = reviews.add(Store.of(settings), judged.decisions, reviewer)
+    store = Store.of(settings)
+    for decision in reviews.taken_back(store, judged.decisions):
+        print(
+            f"{path}: warning: {' / '.join(decision.key)} was edited, and is accepted as it was before: the "
+            f"edit is taken back",
+            file=sys.stderr,
+        )
+    new = reviews.add(store, judged.decisions, reviewer)
     _say(path, judged, new, len(lines), as_json)
 
 

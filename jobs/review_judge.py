@@ -6,6 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import cached_property
@@ -25,7 +26,8 @@ from models.writer.verify import Verifier
 
 COPY, QUEUE = "product_descriptions", "review_queue"
 MAX_EDIT = 4_000  # characters
-_DATE = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})")
+_YEAR_FIRST = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})")
+_YEAR_LAST = re.compile(r"(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})")
 
 Row = dict[str, Any]
 
@@ -45,23 +47,28 @@ class _Wrong(Exception):
 
 @dataclass(frozen=True)
 class Day:
-    """One published date: its copy and its queue by key, its products, and judges that know all of them."""
+    """One published date: its copy and its queue by key, and, for edits, its products and judges of them."""
 
+    published: Published
     ds: date
     rules: Mapping[str, Rules]
     copy: Mapping[Key, Row]
     queue: Mapping[Key, Row]
-    products: Mapping[str, Row]
     _judges: dict[str, Verifier] = field(default_factory=dict)
 
     @staticmethod
     def read(published: Published, ds: date, wanted: set[Key], rules: Mapping[str, Rules]) -> Day:
+        products = {product for product, _, _ in wanted}
         copy, queue = (
-            {key(r): r for r in published.rows(table, ds) if key(r) in wanted} for table in (COPY, QUEUE)
+            {key(r): r for r in published.rows(table, ds, products=products) if key(r) in wanted}
+            for table in (COPY, QUEUE)
         )
-        return Day(
-            ds, rules, copy, queue, {r["product_id"]: r for r in published.rows("products", ds, FACTS)}
-        )
+        return Day(published, ds, rules, copy, queue)
+
+    @cached_property
+    def products(self) -> dict[str, Row]:
+        """The whole catalogue, which the facts of an edit are held against; without an edit nobody asks."""
+        return {r["product_id"]: r for r in self.published.rows("products", self.ds, FACTS)}
 
     def verifier(self, language: str) -> Verifier:
         if language not in self._judges:
@@ -123,9 +130,12 @@ class _Judge:
     def _published(self, line: Line) -> tuple[Day, Row]:
         """The date and the published row that a line speaks of."""
         cells = line.cells
-        ds = _date(cells["ds"])
-        if ds is None or ds not in self.known_days:
+        days = [d for d in _dates(cells["ds"]) if d in self.known_days]
+        if not days:
             raise _Wrong(f"ds '{cells['ds']}': no copy of that date is published; write it as 2026-01-31")
+        if len(days) > 1:
+            raise _Wrong(f"ds '{cells['ds']}' may be {days[0]} or {days[1]}: write which of them")
+        (ds,) = days
         named = (cells["product_id"].strip(), cells["language"].strip(), cells["channel"].strip())
         earlier = self.seen.setdefault((ds, named), line.number)
         if earlier != line.number:
@@ -198,10 +208,20 @@ def _banned(verifier: Verifier, text: str) -> Iterator[tuple[str, str]]:
             yield from ((match.strip(), rule.id) for match in rule.matches(plain))
 
 
-def _date(cell: str) -> date | None:
-    """A date as exported, or as a spreadsheet may have written it again: 2026/1/31."""
-    match = _DATE.fullmatch(cell.strip())
-    try:
-        return date(*map(int, match.groups())) if match else None
-    except ValueError:
-        return None
+def _dates(cell: str) -> list[date]:
+    """What a date may mean as exported, or as a spreadsheet has written it again: 2026/1/31, 31.1.2026,
+    1/31/2026; two dates where it does not say which is the month.
+    """
+    if match := _YEAR_FIRST.fullmatch(cell.strip()):
+        year, month, day = match.groups()
+        wanted = [(year, month, day)]
+    elif match := _YEAR_LAST.fullmatch(cell.strip()):
+        first, second, year = match.groups()
+        wanted = [(year, second, first), (year, first, second)]
+    else:
+        return []
+    found = []
+    for parts in wanted:
+        with suppress(ValueError):
+            found.append(date(*map(int, parts)))
+    return list(dict.fromkeys(found))

@@ -3,13 +3,15 @@
     reviews/<number>-<digest>.json    one import: its reviewer and its decisions, those of a text in order
 
 A decision holds from the date on which it was made: a night reads none of a later date. Among several about
-one text the one imported last wins. A file changes only when something in it is erased.
+one text the one imported last wins: who accepts a text takes an edit of it back. A rejection of it does not,
+for the edit stands in its place already. A file changes only when something in it is erased.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
@@ -22,6 +24,8 @@ from models.writer.text import normalise
 VERDICTS = ("accept", "edit", "reject")
 # What an erased decision leaves behind: without it, the edit would live on in the nights that follow.
 _WITHDRAWN = "withdrawn"
+# What is usual moves a little every night: that alone is no new reason against a text.
+_USUAL = re.compile(r"(?<= characters, where )\d+(?= are usual$)")
 Key = tuple[str, str, str]  # product, language, channel
 
 
@@ -56,9 +60,15 @@ class Decision:
 
 @dataclass
 class Standing:
-    """What people want of one text, after all their decisions. Rejected texts are in `normalise`'s form."""
+    """What people want of one text, after all their decisions. Rejected texts are in `normalise`'s form.
+
+    `edited`, `edit_before`: the text that the edit replaced, in that form, and in its own where it was an
+    edit itself.
+    """
 
     edit: str = ""
+    edited: str = ""
+    edit_before: str = ""
     rejected: set[str] = field(default_factory=set)
     accepted: dict[str, set[str]] = field(default_factory=dict)
     withdrawn: bool = False
@@ -66,11 +76,15 @@ class Standing:
     def apply(self, decision: Decision) -> None:
         judged = normalise(decision.text)
         if decision.verdict == "edit":
-            self.edit, self.withdrawn = decision.new_text, False
+            self.edit_before = self.edit if normalise(self.edit) == judged else ""
+            self.edit, self.edited, self.withdrawn = decision.new_text, judged, False
             self.rejected.discard(normalise(decision.new_text))
             self._settle(decision.new_text, decision.reasons)
         elif decision.verdict == "accept":
             self.rejected.discard(judged)
+            if self.edit and judged == self.edited != normalise(self.edit):
+                # Withdrawn: where the edit was published, that row is not carried over.
+                self.edit, self.withdrawn = self.edit_before, not self.edit_before
             self._settle(decision.text, decision.reasons)
         elif decision.verdict == "reject":
             self.rejected.add(judged)
@@ -80,7 +94,7 @@ class Standing:
             self.edit, self.withdrawn = "", True
 
     def _settle(self, text: str, reasons: Iterable[str]) -> None:
-        self.accepted.setdefault(normalise(text), set()).update(reasons)
+        self.accepted.setdefault(normalise(text), set()).update(map(_lasting, reasons))
 
     def human_text(self, catalogue: str) -> str:
         """What people stand by: the edit, else the catalogue's text unless one rejected it."""
@@ -99,7 +113,11 @@ class Standing:
     def settled(self, text: str, reasons: Iterable[str]) -> bool:
         """Whether a person accepted this text, knowing all of these reasons against it."""
         known = self.accepted.get(normalise(text))
-        return known is not None and set(reasons) <= known
+        return known is not None and set(map(_lasting, reasons)) <= known
+
+
+def _lasting(reason: str) -> str:
+    return _USUAL.sub("", reason)
 
 
 _NOTHING = Standing()
@@ -116,9 +134,12 @@ class Reviews:
     @staticmethod
     def as_of(night: Night) -> Reviews:
         """The decisions that the run pinned, made on its date or before."""
-        found = [d for d in _decisions(night.store, pinned(night)) if d.made <= night.ds]
-        # Stable: within one date, in the order in which they were imported.
-        return Reviews(sorted(found, key=lambda d: d.made))
+        return Reviews.of_all(d for d in _decisions(night.store, pinned(night)) if d.made <= night.ds)
+
+    @staticmethod
+    def of_all(decisions: Iterable[Decision]) -> Reviews:
+        """`decisions` in the order in which they were imported, which holds within one date."""
+        return Reviews(sorted(decisions, key=lambda d: d.made))
 
     def of(self, product_id: str, language: str, channel: str) -> Standing:
         return self._standings.get((product_id, language, channel), _NOTHING)
@@ -179,6 +200,13 @@ def add(store: Store, decisions: Sequence[Decision], reviewer: str = "") -> list
     if new:
         _write(store, _next(keys, new), {"reviewer": reviewer, "decisions": [d.as_json() for d in new]})
     return new
+
+
+def taken_back(store: Store, decisions: Sequence[Decision]) -> list[Decision]:
+    """Those that accept a text in whose place an edit stands so far; asked before they are added."""
+    known = list(_decisions(store, store.list(REVIEWS)))
+    before, after = Reviews.of_all(known), Reviews.of_all([*known, *decisions])
+    return [d for d in decisions if d.verdict == "accept" and before.of(*d.key).edit != after.of(*d.key).edit]
 
 
 def _place(decision: Decision) -> tuple[Key, date]:

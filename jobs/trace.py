@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
@@ -13,7 +13,8 @@ from jobs.browse import dumped, printable
 from jobs.copy_rows import serving_text
 from jobs.copy_tasks import Desk, is_catalogues
 from jobs.errors import BadInput
-from jobs.lake.publish import NIGHT, Publisher
+from jobs.lake.publish import NIGHT, ROLLBACK, Publisher
+from jobs.lake.publish import Published as Publish
 from jobs.night import Night
 from jobs.published import Published
 from jobs.reviews import Reviews, edit_hash, history, pinned
@@ -65,11 +66,11 @@ def trace(settings: Settings, product: str, ds: date | None = None) -> list[Orig
     published = Published(settings)
     days = published.days(TABLE)
     day = ds or (days[-1] if days else None)
-    rows = list(published.rows(TABLE, day, product_id=product)) if day in days else []
+    rows = list(published.rows(TABLE, day, products=[product])) if day in days else []
     if day is None or not rows:
         raise BadInput(f"there is no copy of product '{product}' on {day or 'any date'}")
-    products = [*published.rows("products", day, product_id=product), {"product_id": product}]
-    night = Night(settings, day, _run_of(published, day))
+    products = [*published.rows("products", day, products=[product]), {"product_id": product}]
+    night = Night(settings, day, run_of(Publisher(published.catalog).log(), day))
     if not published.store.exists(night.key("run.json")):
         raise BadInput(f"the folder of run '{night.run_id}' is gone: what it read is not known any more")
     desk = _desk(night, {r["language"] for r in rows})
@@ -89,12 +90,17 @@ def _source(desk: Desk, row: Row, rows: Sequence[Row], facts: Facts, product: Ro
     return serving_text(description) if description else desk.ruling(facts, DESCRIPTION, own, None).text
 
 
-def _run_of(published: Published, day: date) -> str:
-    """The run whose rows of the date are current: after a rollback, the newest up to the run gone back to."""
-    log = Publisher(published.catalog).log()
-    last = log[-1]
-    until = max(p.seq for p in log if p.run_id == last.run_id and p.kind == NIGHT)
-    return [p.run_id for p in log if p.kind == NIGHT and p.ds == day.isoformat() and p.seq <= until][-1]
+def run_of(log: Iterable[Publish], day: date) -> str:
+    """The run whose rows of the date are current; `log` is every publish, oldest first."""
+    current, shown = "", dict[str, str]()
+    for publish in log:
+        if publish.kind == NIGHT:
+            current = publish.run_id if publish.ds == day.isoformat() else current
+            shown[publish.run_id] = current
+        elif publish.kind == ROLLBACK:
+            # All dates are again as when that run was published: what other runs made of them is not.
+            current = shown.get(publish.run_id, current)
+    return current
 
 
 def _desk(night: Night, languages: Collection[str]) -> Desk:

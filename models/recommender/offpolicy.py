@@ -9,6 +9,7 @@ normalised by the examination that they stand for, whose expectation is known:
 
     clicks a list = sum over s of examination(s) × (sum of weight × click) / (sum of weight × examination(r))
 
+with s over the places that a new list fills: one that is short is looked at less than a whole one.
 It says nothing of products that no logged list held; `overlap` tells how much of the new lists that is.
 """
 
@@ -101,41 +102,44 @@ def examination(logged: Logged, k: int) -> tuple[Doubles, bool]:
 def snips(logged: Logged, new: Ints, n_items: int, looked: Doubles, seed: int) -> Estimate | None:
     """The estimate for the lists `new`, (shoppers, k), -1 for no item; `looked` is (k,) or longer.
 
-    None where no logged place holds a product of the new lists, or none was clicked.
+    None where no logged place holds a product of the new lists, or none of those was clicked: that nobody
+    ever will does not follow, and the bootstrap of zeros would say that it is certain.
     """
     k = new.shape[1]
     at = _new_rank(logged, new, n_items)
     rank = np.minimum(logged.rank, len(looked)) - 1
     weight = np.where(at >= 0, looked[np.maximum(at, 0)] / looked[rank], 0.0)
     shoppers = len(new)
+    lists = np.bincount(np.unique(np.stack([logged.shopper, logged.visit]), axis=1)[0], minlength=shoppers)
     sums = np.stack([
         np.bincount(logged.shopper, weight * logged.clicked, minlength=shoppers),
         np.bincount(logged.shopper, weight * looked[rank], minlength=shoppers),
         np.bincount(logged.shopper, logged.clicked, minlength=shoppers),
-        np.bincount(np.unique(np.stack([logged.shopper, logged.visit]), axis=1)[0], minlength=shoppers),
+        lists,
+        lists * ((new >= 0) @ looked[:k]),
     ], axis=1)  # fmt: skip
     total = sums.sum(axis=0)
-    if total[1] <= 0 or total[2] <= 0:
+    if total[0] <= 0:
         return None
-    whole = float(looked[:k].sum())
     seen = sums[sums[:, 3] > 0]
     drawn = np.array(
-        [_value(np.asarray(weights @ seen, np.float64), whole) for weights in resamples(len(seen), seed)]
+        [_value(np.asarray(weights @ seen, np.float64)) for weights in resamples(len(seen), seed)]
     )
     low, high = np.percentile(drawn[~np.isnan(drawn)], [2.5, 97.5])
-    possible = float(sums[:, 3] @ ((new >= 0) @ looked[:k]))
     return Estimate(
-        value=_value(total, whole),
+        value=_value(total),
         low=float(low),
         high=float(high),
         logged=float(total[2] / total[3]),
         effective=float(weight.sum() ** 2 / (weight**2).sum()),
-        overlap=float(total[1] / possible),
+        overlap=float(total[1] / total[4]),
     )
 
 
-def _value(sums: Doubles, whole: float) -> float:
-    return float(whole * sums[0] / sums[1]) if sums[1] > 0 else float("nan")
+def _value(sums: Doubles) -> float:
+    """Clicks a list: of the sums over shoppers, as `snips` orders them."""
+    weighed, known, _, lists, possible = sums
+    return float(possible / lists * weighed / known) if known > 0 else float("nan")
 
 
 def _new_rank(logged: Logged, new: Ints, n_items: int) -> Longs:

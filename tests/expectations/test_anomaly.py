@@ -92,6 +92,26 @@ def test_small_counts_are_allowed_their_noise() -> None:
     assert volume(2, series([9, 8, 10, 9, 9, 9, 8, 9, 10, 9])).status == "ok"
 
 
+@pytest.mark.parametrize(
+    ("usual", "status"), [(1, "warning"), (4, "warning"), (9, "warning"), (12, "critical")]
+)
+def test_a_quiet_day_of_a_small_shop_stops_no_night(usual: int, status: str) -> None:
+    """Where four purchases are usual a day without any comes a few times a year, as chance has it."""
+    history = series([float(usual + (i % 3 == 0)) for i in range(28)])
+    found = judge("purchases of events_clean", "volume", 0, history, TODAY)
+    assert found.status == status
+    assert "none at all, where the last" in found.detail
+
+
+def test_a_share_that_should_be_high_is_odd_where_it_falls() -> None:
+    past = series([0.95, 0.96, 0.94, 0.95, 0.95, 0.96, 0.94])
+    found = judge("in_stock_share of products", "good_share", 0.05, past, TODAY)
+    assert found.status == "warning"
+    assert "5.0%, far below the 95.0% usual" in found.detail
+    half = series([0.5] * 7)
+    assert judge("in_stock_share of products", "good_share", 1.0, half, TODAY).status == "ok"
+
+
 def test_a_stale_feed_is_critical() -> None:
     fresh = series([2.0, 1.0, 3.0, 2.0, 2.5, 1.5, 2.0, 2.0])
     assert judge("age", "age", 4.0, fresh, TODAY).status == "ok"

@@ -55,6 +55,42 @@ def test_nothing_is_claimed_where_nothing_can_be() -> None:
     assert lift(all_alike, all_alike).p_value is None
     assert lift(all_alike, all_alike).lift == 0
     assert Sums(1, 5.0, 25.0).variance_of_mean == 0
+    assert sums(np.full(7, 19.99)).spread == 0
+
+
+def buyers(users: int, bought: int) -> np.ndarray:
+    return np.repeat([1.0, 0.0], [bought, users - bought])
+
+
+def test_a_small_arm_whose_shoppers_all_did_the_same_proves_nothing() -> None:
+    """None of five bought where a fifth does: that happens once in three times."""
+    few, many = buyers(5, 0), buyers(1000, 200)
+    found = lift(sums(few), sums(many))
+    assert found.p_value == pytest.approx(stats.ttest_ind(few, many).pvalue)
+    assert found.p_value > 0.2
+    assert (found.lift, found.low) == (-1, -1)
+    assert found.high > 0
+    turned = lift(sums(many), sums(few))
+    assert turned.lift is None
+    assert turned.p_value == pytest.approx(found.p_value)
+
+
+def test_an_interval_is_not_taken_from_one_arm_alone() -> None:
+    all_bought = lift(sums(buyers(1000, 200)), sums(buyers(5, 5)))
+    assert all_bought.high - all_bought.low > 0.1
+    assert all_bought.low < all_bought.lift < all_bought.high
+
+
+def test_a_large_arm_without_buyers_is_found_to_be_worse() -> None:
+    found = lift(sums(buyers(1000, 0)), sums(buyers(1000, 200)))
+    assert found.p_value < 1e-10
+    assert found.high < -0.7
+
+
+def test_nobody_buys_less_than_nothing() -> None:
+    found = lift(Sums(50, 2.0, 2.0), Sums(50, 3.0, 3.0))
+    assert found.low == -1
+    assert found.low <= found.lift <= found.high
 
 
 def test_sample_ratio() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from jobs import audit, check_inputs, recommend, train_recommender
+from jobs import audit, check_inputs, quality, recommend, train_recommender
 from jobs.errors import GateFailed
 from jobs.lake.registry import NIGHTLY
 from jobs.night import Options
@@ -201,6 +202,28 @@ def test_inputs_staged_again_are_checked_again_and_limits_lower_the_bar(make_nig
     measured = {r["table_name"] for r in night.read("quality_metrics").to_pylist()}
     assert "similar_items" in measured
     assert "recommendations" not in measured
+
+
+def test_an_experiment_is_no_drift(night: Night) -> None:
+    """Its control arm is shown best sellers on purpose, and the column that names it is set, not missing."""
+    rows = [good("recommendations", user_id=f"u{n}", experiment=None) for n in range(4)]
+    rows[0]["source"] = "popularity"
+    on = [r | {"experiment": "spring", "user_id": f"c{r['user_id']}", "bucket": "control"} for r in rows]
+    put(night, "recommendations", [*rows, *(r | {"source": "popularity"} for r in on)])
+    measured = quality.measure({"recommendations": quality.staged(night, "recommendations")})
+    assert measured["recommendations"]["popularity_share"] == 0.25
+    days = [DS - timedelta(days=n) for n in range(1, 10)]
+    past = {("recommendations", m): [(d, 0.0) for d in days] for m in measured["recommendations"]}
+    judged = quality.judged(night, "recommendations", {"null_share.experiment": 1.0}, past)
+    assert [(m.value, m.status) for m in judged] == [(1.0, "ok")]
+
+
+def test_a_catalogue_that_is_sold_out_at_once_warns(night: Night) -> None:
+    days = [DS - timedelta(days=n) for n in range(1, 10)]
+    past = {("products", "in_stock_share"): [(d, 0.95) for d in days]}
+    for share, status in ((0.05, "warning"), (0.93, "ok"), (1.0, "ok")):
+        (found,) = quality.judged(night, "products", {"in_stock_share": share}, past)
+        assert found.status == status
 
 
 def test_what_is_missing_is_named(night: Night) -> None:

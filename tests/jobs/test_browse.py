@@ -60,6 +60,34 @@ def test_show_prints_text_as_it_is(
     assert says in capsys.readouterr().out
 
 
+def test_a_limit_keeps_the_first_rows_of_the_order(
+    night: Night, lake_settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However the rows lie in their files."""
+    products = ["p3", "p1", "p2"]
+    put(night, "products", [good("products", product_id=p, title_en=f"Mug {p}") for p in products])
+    put(night, "recommendations", [
+        good("recommendations", rank=int(p[1]), product_id=p, user_id=u)
+        for u in ("u2", "u1")
+        for p in products
+    ])  # fmt: skip
+    for record in night.staging.records():
+        night.mark_audited(record.table)
+    Publisher(night.catalog).publish(night.staging, night.ds.isoformat())
+    for chosen, wanted in (
+        (["--user", "u1"], [("u1", 1), ("u1", 2)]),
+        (["--product", "p2"], [("u1", 2), ("u2", 2)]),
+    ):
+        assert (
+            shown(lake_settings, monkeypatch, "show", "recommendations", *chosen, "--limit", "2", "--json")
+            == 0
+        )
+        rows = json.loads(capsys.readouterr().out)
+        assert [(r["user_id"], r["rank"]) for r in rows] == wanted
+    assert shown(lake_settings, monkeypatch, "show", "recommendations", "--user", "u1") == 0
+    assert re.findall("Mug p.", capsys.readouterr().out) == ["Mug p1", "Mug p2", "Mug p3"]
+
+
 def test_tables_prints_names_and_folders_as_they_are(
     lake: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

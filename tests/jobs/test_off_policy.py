@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jobs import off_policy
+from jobs import off_policy, report_lists
 from jobs.arms import control
 from jobs.night import Night
 from jobs.recommender_data import load
@@ -87,6 +87,11 @@ def test_what_is_left_out(make_night: MakeNight) -> None:
     assert found["not_matched"] == 3
     assert found["lists"] == found["shoppers"]  # only of the day that some event named
     assert found["examination"] == "prior"
+    assert (found["value"], found["why"]) == (
+        None,
+        "no click on a list that was shown was on a product of the new lists",
+    )
+    assert found["why"] in str(report_lists.off_policy(found))
 
 
 def test_few_shoppers_are_not_reported_and_no_lists_are_said_so(make_night: MakeNight) -> None:

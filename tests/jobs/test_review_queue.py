@@ -184,6 +184,21 @@ def test_what_a_person_accepted_comes_back_only_with_a_new_reason(lake) -> None:
     assert [r["product_id"] for r in queue(again)] == ["p0002", "p0003"]
 
 
+def test_an_accepted_length_stays_settled_where_the_usual_moves_a_little(lake) -> None:
+    def texts(usual: int) -> list[Row]:
+        mugs = [copy(n, text="A red mug." + "x" * (usual + n % 5)) for n in range(1, 30)]
+        return [*mugs, copy(30, text="A red mug." + "x" * 900)]
+
+    night = night_of(lake, run_id="a")
+    put_copy(night, texts(90))
+    found = [r for r in queue(night) if r["product_id"] == "p0030"]
+    assert any("910 characters, where 102 are usual" in r["reasons"] for r in found)
+    add(night.store, [accept(r, tuple(r["reasons"])) for r in found])
+    again = night_of(lake, run_id="b")
+    put_copy(again, texts(91))
+    assert "p0030" not in {r["product_id"] for r in queue(again)}
+
+
 def test_an_edit_is_settled_for_what_its_writer_was_told(lake) -> None:
     night = night_of(lake)
     told = ("a person's text fails values: x",)

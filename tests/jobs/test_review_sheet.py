@@ -22,7 +22,9 @@ from jobs import describe, review_queue, review_sheet, train_writer, writer_file
 from jobs.errors import BadInput
 from jobs.lake.store import LocalStore
 from jobs.night import Night
+from jobs.published import Published
 from jobs.review_command import erase, export, import_
+from jobs.review_judge import judge
 from jobs.reviews import REVIEWS, edit_hash
 from jobs.settings import ROOT, Settings, load_settings
 from tests.jobs.writer_shop import Row, publish, put, rows_of, shop
@@ -283,6 +285,37 @@ def test_one_bad_row_keeps_the_good_ones_out_and_each_bad_one_is_told(read_only)
     assert told[0].endswith("filled.csv: 2 rows are wrong")
     assert [t.split(": ")[0].rsplit(", ", 1)[1] for t in told[1:]] == ["line 5", "line 7"]
     assert files(read_only) == {}
+
+
+@pytest.mark.parametrize("written", ["2026/1/10", "10.01.2026", "1/10/2026", "10/1/2026"])
+def test_dates_as_spreadsheets_write_them_again_are_read(read_only, written: str) -> None:
+    lines = review_sheet.read(filled(read_only, verdict="accept", ds=written))
+    judged = judge(Published(read_only.settings), lines, None)
+    assert judged.problems == []
+    assert [d.made for d in judged.decisions] == [DAY + timedelta(days=1)]
+
+
+def test_a_date_that_may_be_two_is_asked_about(read_only, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = [DAY, date(2026, 10, 1)]
+    monkeypatch.setattr(Published, "days", lambda *_: both)
+    with pytest.raises(BadInput, match="ds '1/10/2026' may be 2026-10-01 or 2026-01-10: write which of them"):
+        take(read_only, filled(read_only, verdict="accept", ds="1/10/2026"))
+
+
+def test_the_catalogue_is_read_for_edits_alone(read_only, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    rows = Published.rows
+
+    def told(self: Published, table: str, *more: Any, **equal: str) -> Any:
+        asked.append(table)
+        return rows(self, table, *more, **equal)
+
+    monkeypatch.setattr(Published, "rows", told)
+    for changes, catalogue in (({"verdict": "accept"}, False), ({"verdict": "edit", "new_text": EDIT}, True)):
+        asked.clear()
+        sheet = filled(read_only, **changes)
+        assert len(judge(Published(read_only.settings), review_sheet.read(sheet), None).decisions) == 1
+        assert ("products" in asked) == catalogue
 
 
 def test_two_verdicts_on_one_text_are_refused(read_only) -> None:

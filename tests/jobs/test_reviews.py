@@ -10,7 +10,17 @@ import pytest
 from jobs import describe, train_writer, writer_files
 from jobs.lake.store import LocalStore
 from jobs.night import Night
-from jobs.reviews import REVIEWS, Decision, Reviews, Standing, add, edit_hash, erase_product, erase_reviewer
+from jobs.reviews import (
+    REVIEWS,
+    Decision,
+    Reviews,
+    Standing,
+    add,
+    edit_hash,
+    erase_product,
+    erase_reviewer,
+    taken_back,
+)
 from jobs.settings import load_settings
 from tests.jobs.writer_shop import Row, publish, put, rows_of, shop
 
@@ -162,6 +172,36 @@ def test_the_last_decision_wins_whatever_its_kind():
     ]:
         standing.apply(step)
         assert (standing.edit, standing.rejected) == (edit, rejected)
+
+
+def test_who_accepts_a_text_takes_the_edit_of_it_back(lake, store):
+    """Also where the edit has been published meanwhile: the row is not carried over."""
+    before = described(lake)
+    add(store, [decision("edit", before[KEY]["text"], EDIT)])
+    assert described(lake, DAY + timedelta(days=1))[KEY]["text"] == EDIT
+    back = decision("accept", before[KEY]["text"], days=2)
+    assert taken_back(store, [back, decision("accept", "x", language="zh")]) == [back]
+    add(store, [back])
+    assert taken_back(store, [back]) == []
+    again = described(lake, DAY + timedelta(days=2))[KEY]
+    assert (again["text"], again["tier"]) == (before[KEY]["text"], "template")
+
+
+def test_an_edit_of_an_edit_is_taken_back_to_the_first():
+    standing = Standing()
+    for step, edit in [
+        (decision("edit", "a", "First"), "First"),
+        (decision("edit", "First", "Second"), "Second"),
+        (decision("accept", "a"), "Second"),  # not what stood before it
+        (decision("reject", "First"), "Second"),
+        (decision("accept", "first"), "First"),
+        (decision("accept", "First"), "First"),
+        (decision("edit", "First", "FIRST"), "FIRST"),
+        (decision("accept", "FIRST"), "FIRST"),
+    ]:
+        standing.apply(step)
+        assert standing.edit == edit
+        assert not standing.withdrawn
 
 
 def test_an_accepted_text_is_settled_for_the_reasons_that_were_known():

@@ -16,7 +16,7 @@ from jobs.lake.store import LocalStore
 from jobs.night import Night
 from jobs.reviews import Decision, add
 from jobs.settings import load_settings
-from jobs.trace import Origin, trace, trace_copy
+from jobs.trace import Origin, run_of, trace, trace_copy
 from tests.jobs.writer_shop import publish, put, shop
 
 DAY = date(2026, 1, 10)
@@ -115,6 +115,21 @@ def test_after_a_rollback_the_earlier_runs_rows_are_traced(lake) -> None:
     origin = traced(lake)["en", "description"]
     assert origin.fits
     assert dict(origin.facts.attributes)["colour"] == "red"
+
+
+def test_a_night_after_a_rollback_brings_no_later_run_of_an_earlier_date_back(lake) -> None:
+    night = run_night(lake, run_id="first")
+    later = run_night(lake, run_id="second", attributes_en=json.dumps({"colour": "black"}))
+    Publisher(night.catalog).rollback("first")
+    run_night(lake, DAY + timedelta(days=1), run_id="third")
+    # What that run read has no part in the rows: whether it is there or gone must not matter.
+    LocalStore(lake).delete([later.key("run.json")])
+    assert traced(lake, ds=DAY)["en", "description"].fits
+    log = Publisher(night.catalog).log()
+    assert [run_of(log, DAY + timedelta(days=n)) for n in (0, 1)] == ["first", "third"]
+    # A rollback may go to what was published before the one before it.
+    Publisher(night.catalog).rollback("second")
+    assert run_of(Publisher(night.catalog).log(), DAY) == "second"
 
 
 def test_a_language_that_is_no_longer_written_is_traced_still(lake) -> None:

@@ -67,6 +67,31 @@ def test_the_logged_lists_themselves_are_worth_what_they_earned():
     assert found.effective == pytest.approx(len(logged))
 
 
+@pytest.mark.parametrize("short", [np.ones(2000, np.bool_), np.arange(2000) % 2 == 0])
+def test_short_lists_are_worth_their_places_alone(short):
+    """The caps of a small shop leave places empty: lists as they were shown are worth what they earned."""
+    world = World(seed=7, shoppers=2000)
+    logged = world.show(noise=0.0)
+    new = world.lists(np.argsort(-world.liked, axis=1))
+    new[short, 3:] = -1
+    kept = ~short[logged.shopper] | (logged.rank <= 3)
+    shown = Logged(*(getattr(logged, f)[kept] for f in ("shopper", "visit", "item", "rank", "clicked")))
+    found = snips(shown, new, world.items, world.looked, seed=1)
+    assert found.value == pytest.approx(found.logged)
+    assert found.low < found.value < found.high
+    assert found.overlap == pytest.approx(1)
+
+
+def test_no_click_on_any_of_its_products_is_no_estimate_of_none():
+    world = World(seed=8, shoppers=100)
+    logged = world.show(noise=0.6)
+    new = world.lists(np.argsort(-world.liked, axis=1))[:, :1]
+    first = logged.item == new[logged.shopper, 0]
+    unloved = Logged(logged.shopper, logged.visit, logged.item, logged.rank, logged.clicked & ~first)
+    assert unloved.clicked.any()
+    assert snips(unloved, new, world.items, world.looked, seed=1) is None
+
+
 def test_intervals_hold_the_truth_about_95_times_in_100():
     held = 0
     for seed in range(60):
