@@ -29,7 +29,7 @@ with DAG(
             # No control character, a line's end included.
             pattern=r"^[^\x00-\x1f\x7f]+(?![\s\S])",
             title="Shopper",
-            description="The id, as it stands in the table users.",
+            description="The id, as the shop has it.",
         )
     },
     tags=["nightshelf", "care"],

@@ -147,9 +147,13 @@ for _step in STEPS:
 @app.command(rich_help_panel="Everyday")
 def nightly(
     ds: Annotated[str, typer.Option("--ds", help="The UTC date of the night, YYYY-MM-DD.")] = "",
-    sample: Annotated[bool, typer.Option("--sample", help="On the generated sample shop.")] = False,
-    run_id: RunId = "",
-    retrain: Retrain = "",
+    sample: Annotated[
+        bool, typer.Option("--sample", help="On the generated sample shop; default date: its last day.")
+    ] = False,
+    run_id: Annotated[
+        str, typer.Option("--run-id", help="The run; default: manual-<ds>-<time>.", show_default=False)
+    ] = "",
+    retrain: Annotated[str, typer.Option("--retrain", help="auto (default), always or never.")] = "",
     max_users: MaxUsers = None,
     max_products: MaxProducts = None,
     accept_changes: AcceptChanges = False,
@@ -174,10 +178,16 @@ def import_(
         Path, typer.Argument(help="TOML file, or the name of one that ships: online-retail …")
     ],
     files: Annotated[
-        list[str], typer.Argument(help="CSV, JSON Lines or Parquet: files, folders or s3:// URIs.")
+        list[str],
+        typer.Argument(help="CSV, JSON Lines, JSON or Parquet: files, folders, globs or s3:// URIs."),
     ],
     ds: Annotated[
-        str, typer.Option("--ds", help="The day on which the rows arrived; default: their own.")
+        str,
+        typer.Option(
+            "--ds",
+            help="The day on which the rows arrived; default: the date in the file's name where the mapping "
+            "looks for one, else each row's own.",
+        ),
     ] = "",
     as_json: Json = False,
 ) -> None:
@@ -318,6 +328,8 @@ def tag(
     from jobs.browse import tag
     from jobs.settings import settings
 
+    if remove and not run:
+        raise BadInput("--remove: name the run too: nightshelf tag --run RUN --remove")
     tag(settings(), run, remove, as_json)
 
 
@@ -345,7 +357,7 @@ def maintain(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Expire old snapshots, and remove what no kept publish, landing or model names any more."""
+    """Drop days past their retention, join small files, expire snapshots, and remove what nothing names."""
     from jobs import lake_maintenance
     from jobs.settings import settings
 

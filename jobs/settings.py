@@ -348,7 +348,8 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(p) for p in first["loc"])
-        raise BadInput(f"setting '{where}': {first['msg']}. {_ALL_SETTINGS}") from error
+        told = first["msg"].removeprefix("Value error, ")
+        raise BadInput(f"setting '{where}': {told}. {_ALL_SETTINGS}") from error
     except SettingsError as error:
         # It names the field, and says nothing of what is wrong with it; its cause may quote a secret.
         found = re.search(r'field "(\w+)"', str(error))

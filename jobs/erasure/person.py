@@ -30,11 +30,11 @@ def checked(user_id: str) -> str:
     """
     text = user_id.strip(" ")
     if not text:
-        raise BadInput("--user: the id is empty; give it as it stands in the table 'users'")
+        raise BadInput("--user: the id is empty; give it as the shop has it")
     if len(text) > MAX_ID:
         raise BadInput(f"--user: the id has {len(text)} characters; an id has at most {MAX_ID}")
     if any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
-        raise BadInput("--user: the id holds a control character; give it as it stands in the table 'users'")
+        raise BadInput("--user: the id holds a control character; give it as the shop has it")
     return text
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -31,7 +32,10 @@ _BYTES_PER_FILE = 128 << 20
 
 @dataclass(frozen=True)
 class Landed:
-    """What one call landed of one entity. `status`: landed, or known (nothing was left to land)."""
+    """What one call landed of one entity. `status`: landed, or known (nothing was left to land).
+
+    `refused`: rows per rule that the landing itself saw broken; `clean` holds them against the others.
+    """
 
     source: str
     entity: str
@@ -42,6 +46,7 @@ class Landed:
     first_day: date | None = None
     last_day: date | None = None
     remapped: tuple[str, ...] = ()
+    refused: dict[str, int] = field(default_factory=dict)
 
     def sentence(self) -> str:
         """For people: what happened, and what to know about it."""
@@ -53,6 +58,11 @@ class Landed:
             what += f"{self.rows:,} rows from {len(self.files)} file(s){days}"
         if self.skipped:
             what += f"; {self.skipped:,} rows belong to no section of the mapping and were left out"
+        if self.refused:
+            worst = sorted(self.refused.items(), key=lambda one: (-one[1], one[0]))
+            what += "; refused on arrival: " + ", ".join(f"{rows:,} {rule}" for rule, rows in worst)
+        if self.refused.get("too_late", 0) > self.rows // 2:
+            what += " (a history goes without --ds, and without 'arrived_from_filename' of [events.read])"
         if self.remapped:
             what += (
                 f"; {self.remapped[0]} was landed with an earlier version of the mapping, and stays as it was"
@@ -81,6 +91,7 @@ class Batch:
         self.forgotten = load(store)
         self.pseudonyms = pseudonyms.require(settings, store)
         self._folders: list[str] = []
+        self._refused: dict[EntityName, dict[str, int]] = {}
 
     def write(self, fingerprint: str, remapped: tuple[str, ...]) -> list[Landed]:
         name = hashlib.sha256("\n".join([fingerprint, *self.identities]).encode()).hexdigest()[:16]
@@ -195,12 +206,17 @@ class Batch:
         counted = (
             self.spark.read.schema(LANDING[entity])
             .parquet(target)
-            .groupBy("ds", "arrived")
+            .groupBy("ds", "arrived", "broken")
             .agg(F.sum("copies").alias("n"))
-            .orderBy("ds", "arrived")
             .collect()
         )
-        body = {"folder": folder, "days": [[str(r["ds"]), str(r["arrived"]), r["n"]] for r in counted]}
+        days: Counter[tuple[str, str]] = Counter()
+        refused: Counter[str] = Counter()
+        for row in counted:
+            days[str(row["ds"]), str(row["arrived"])] += row["n"]
+            refused.update({rule: row["n"] for rule in (row["broken"] or "").split(",") if rule})
+        self._refused[entity] = dict(refused)
+        body = {"folder": folder, "days": [[*day, n] for day, n in sorted(days.items())]}
         return body | ({"forgotten": gone} if gone else {})
 
     def _left_out(self, entity: EntityName, rows: DataFrame) -> tuple[DataFrame, list[list[Any]]]:
@@ -277,4 +293,5 @@ class Batch:
             min(days, default=None),
             max(days, default=None),
             remapped,
+            self._refused[entity],
         )

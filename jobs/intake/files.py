@@ -242,6 +242,8 @@ def _refuse_binary(file: Found, block: bytes, read: Read) -> None:
         raise BadInput(f"{file.uri}: looks like gzip; name it {file.name}.gz")
     if block.startswith(b"PAR1"):
         raise BadInput(f'{file.uri}: is a Parquet file; set format = "parquet" under [read] in the mapping')
+    if block.startswith(b"PK\x03\x04"):
+        raise BadInput(f"{file.uri}: a zip archive, or a spreadsheet: unpack it, or save its sheet as CSV")
     wide = codecs.lookup(read.encoding).name.startswith(("utf-16", "utf-32"))
     if b"\x00" in block and not wide:
         raise BadInput(f"{file.uri}: binary, not {read.format} text; give CSV, JSON Lines, JSON or Parquet")

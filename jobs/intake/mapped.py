@@ -211,7 +211,9 @@ class _Checker:
             probe = frame.select(F.expr(sql).alias("probe"))
             kind = probe.schema[0].dataType
         except PySparkException as error:
-            raise self._fail(key, sentence(error, frame.columns)) from None
+            bare = _unquoted(sql, [c for c in frame.columns if c not in (RAW, UNREADABLE)])
+            hint = f"; in SQL column {bare} stands in backticks: `{bare}`" if bare else ""
+            raise self._fail(key, sentence(error, frame.columns) + hint) from None
         plan = _plan(probe)
         # One projection on the rows themselves; anything else looks beyond its row.
         by_row = plan.nodeName() == "Project" and plan.child().sameResult(_plan(frame))
@@ -226,6 +228,13 @@ class _Checker:
 
 def _plan(frame: DataFrame) -> Any:
     return frame._jdf.queryExecution().analyzed()
+
+
+def _unquoted(sql: str, columns: list[str]) -> str:
+    """The column that an expression names without the backticks it needs; empty where there is none."""
+    bare = re.sub(r"`[^`]*`|'[^']*'|\"[^\"]*\"", " ", sql)
+    odd = (c for c in columns if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", c))
+    return max((c for c in odd if c.lower() in bare.lower()), key=len, default="")
 
 
 def sentence(error: PySparkException, columns: list[str]) -> str:

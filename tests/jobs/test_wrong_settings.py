@@ -58,6 +58,13 @@ def test_a_wrong_setting_is_one_line(run: Run, command: str, variable: str, valu
     (line,) = err.splitlines()
     assert line.startswith(f"nightshelf: {told}")
     assert "planted" not in line
+    assert "Value error" not in line
+
+
+def test_a_tag_is_taken_away_of_a_run_that_is_named(run: Run) -> None:
+    code, out, err = run("tag", "--remove")
+    assert (code, out) == (2, "")
+    assert err == "nightshelf: --remove: name the run too: nightshelf tag --run RUN --remove\n"
 
 
 @pytest.mark.parametrize("lake", ["/etc/passwd", "/etc/passwd/lake", "/proc/nightshelf/lake"])

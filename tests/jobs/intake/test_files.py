@@ -89,6 +89,7 @@ DAMAGED[-6] ^= 0xFF
         ("x.csv.gz", CSV, {}, "not a gzip file"),
         ("x.csv", gzip.compress(CSV), {}, "name it x.csv.gz"),
         ("x.csv", b"\x7fELF\x00\x01\x02", {}, "binary"),
+        ("x.csv", b"PK\x03\x04\x14\x00\x00\x00", {}, "a zip archive, or a spreadsheet: unpack it"),
         ("x.csv", b"id\n1\nr\xe9sum\xe9\n", {}, "near line 3: not utf-8; set encoding"),
         ("x.csv", b"id,Id\n1,2\n", {}, "column 'id' stands twice"),
         ("x.csv", b"PAR1....", {}, 'format = "parquet"'),
@@ -98,7 +99,7 @@ DAMAGED[-6] ^= 0xFF
         ("x.parquet", b"PAR1 and no more", {"format": "parquet"}, "not a readable Parquet"),
     ],
     # Names of their own: a packed file holds the time, and workers must agree on what a test is called.
-    ids=range(15),
+    ids=range(16),
 )
 def test_what_cannot_be_read_is_refused_by_name(
     tmp_path: Path, lake_settings: Settings, name: str, data: bytes, read: dict[str, str], told: str

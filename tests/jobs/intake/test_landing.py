@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import re
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -532,14 +533,43 @@ def test_the_mapping_that_the_docs_show_works(lander: Lander, rows: Any) -> None
     orders = (
         head + "c;s;2026-07-01 00:30;2.5;-3;\nc;POSTAGE;2026-07-01 00:30;2.5;1;\n;s;2026-07-01;1;1;test\n"
     )
+    # A history: none of it is late.
+    orders += "c;s;2025-01-31 00:30;2.5;3;\n"
     catalogue = '{"sku": "s", "name": "Tea", "attributes": {"weight": "80 g"}}\n'
     done = lander({"orders-2026-07-01.csv": orders, "catalogue-2026-07-01.jsonl": catalogue}, mapping)
-    assert [(d.entity, d.rows, d.skipped) for d in done] == [("events", 2, 1), ("products", 1, 0)]
+    assert [(d.entity, d.rows, d.skipped) for d in done] == [("events", 3, 1), ("products", 1, 0)]
     found = [
         (r["event_type"], r["quantity"], r["broken"], str(r["ds"])) for r in rows("events", "product_id")
     ]
-    assert found == [("purchase", "1", "not_a_product", "2026-06-30"), ("return", "3", None, "2026-06-30")]
-    assert rows("products", "product_id")[0]["attributes_en"] == '{"weight":"80 g"}'
+    assert sorted(found, key=str) == [
+        ("purchase", "1", "not_a_product", "2026-06-30"),
+        ("purchase", "3", None, "2025-01-31"),
+        ("return", "3", None, "2026-06-30"),
+    ]
+    [product] = rows("products", "product_id")
+    assert product["attributes_en"] == '{"weight":"80 g"}'
+    assert product["ds"] == date(2026, 7, 1)
+
+
+def test_the_expressions_that_the_docs_show_do_what_they_say(lander: Lander, rows: Any) -> None:
+    text = (ROOT / "docs" / "bring-your-data.md").read_text(encoding="utf-8")
+    (price,) = re.findall(r"`price = \"(replace\(regexp_replace.*?)\"`", text)
+    (time,) = re.findall(r"`(timestamp_seconds\(.*?)` in", text)
+    (user,) = re.findall(r"`(get_json_object\(.*?)`", text)
+    mapping = f"""
+source = "shop"
+read.format = "jsonl"
+events.columns.product_id = "what"
+[events.sql]
+event_type = "'purchase'"
+price = "{price}"
+event_time = "{time}"
+user_id = "{user}"
+"""
+    row = {"customer": {"id": "u"}, "what": "p", "ts": 1767312000, "Price": "1.299,50 €"}
+    lander({"a.jsonl": json.dumps(row)}, mapping)
+    [found] = rows()
+    assert (found["price"], found["user_id"], str(found["ds"])) == ("1299.50", "u", "2026-01-02")
 
 
 def test_after_a_reading_sparks_errors_are_told_as_they_are(
@@ -551,3 +581,33 @@ def test_after_a_reading_sparks_errors_are_told_as_they_are(
         pass
     with pytest.raises(PySparkException, match="CAST_INVALID_INPUT"):
         spark.sql("SELECT CAST(word AS INT) FROM VALUES ('x') AS words(word)").collect()
+
+
+def test_rows_that_are_refused_on_arrival_are_told_at_once(lander: Lander) -> None:
+    mapping = EVENTS + "[events.refuse]\nno_product = \"what = 'POSTAGE'\"\n"
+    lines = ["u,p,2026-01-02 09:00:00,1", "u,p,2025-11-02,1", "u,POSTAGE,2025-11-03,1", "u,p,2026-02-01,1"]
+    [done] = lander({"a.csv": HEADER + "\n".join(lines) + "\n"}, mapping, arrived="2026-01-02")
+    assert done.refused == {"too_late": 2, "no_product": 1, "from_the_future": 1}
+    assert done.sentence().endswith("; refused on arrival: 2 too_late, 1 from_the_future, 1 no_product")
+
+
+def test_a_history_given_as_a_delivery_is_told_how_to_go(lander: Lander) -> None:
+    files = {"a.csv": HEADER + "u,p,2025-11-02,1\nu,p,2025-11-03,1\nu,p,2026-01-02 09:00:00,1\n"}
+    [done] = lander(files, arrived="2026-01-02")
+    assert "3 rows from 1 file(s), days 2026-01-02 to 2026-01-02; refused on arrival: 2 too_late (a hist" in (
+        done.sentence()
+    )
+    assert "without --ds" in done.sentence()
+
+
+@pytest.mark.parametrize(
+    ("sql", "column"),
+    [("Unit price", "Unit price"), ("replace(Unit price, ',', '')", "Unit price"), ("单价", "单价")],
+)
+def test_a_column_that_sql_needs_in_backticks_is_told_so(lander: Lander, sql: str, column: str) -> None:
+    files = {"a.csv": HEADER.replace("price", "Unit price,单价") + "u,p,2026-01-01,1,2\n"}
+    mapping = EVENTS.replace('price = "price"\n', "") + f'price = "{sql}"\n'
+    with pytest.raises(BadInput, match=f"in SQL column {column} stands in backticks: `{column}`"):
+        lander(files, mapping)
+    [done] = lander(files, mapping.replace(column, f"`{column}`"))
+    assert done.rows == 1
