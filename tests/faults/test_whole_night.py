@@ -33,7 +33,7 @@ def environment(folder: Path, raw: Path) -> dict[str, str]:
         NIGHTSHELF_SPARK_MEMORY="1g",
         NIGHTSHELF_WRITER_STEPS="10",
         NIGHTSHELF_BLOCK_SIZE="16",
-        NIGHTSHELF_LANGUAGES='["en"]',
+        NIGHTSHELF_LANGUAGES='["en", "zh"]',
         NIGHTSHELF_CHANNELS='["title", "description"]',
         # So that the first import writes the key's fingerprint, which is a point of its own.
         NIGHTSHELF_PSEUDONYM_KEY="0123456789abcdef0123456789abcdef",
@@ -57,7 +57,8 @@ def outside(folder: Path) -> Outside:
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("raw")
-    generate(folder, seed=7, products=160, users=60, start=START, days=DAYS)
+    # Products and languages enough that a writer is trained, whose model has points of its own.
+    generate(folder, seed=7, products=200, users=60, start=START, days=DAYS)
     return folder
 
 
