@@ -204,7 +204,8 @@ def add(store: Store, decisions: Sequence[Decision], reviewer: str = "") -> list
 
 def taken_back(store: Store, decisions: Sequence[Decision]) -> list[Decision]:
     """Those that accept a text in whose place an edit stands so far; asked before they are added."""
-    known = list(_decisions(store, store.list(REVIEWS)))
+    asked = {d.key for d in decisions}
+    known = [d for d in _decisions(store, store.list(REVIEWS)) if d.key in asked]
     before, after = Reviews.of_all(known), Reviews.of_all([*known, *decisions])
     return [d for d in decisions if d.verdict == "accept" and before.of(*d.key).edit != after.of(*d.key).edit]
 

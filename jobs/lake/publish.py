@@ -174,21 +174,16 @@ class Publisher:
 
     def _already(self, staging: Staging, records: list[Staged]) -> Published | None:
         """The publish of exactly these files by this run, if it is done; the records say so afterwards."""
-        past = [p for p in self.log() if p.run_id == staging.run_id]
-        staged = _pointers(records)
-        for publish in past:
-            if _nightly(publish.tables) == staged:
-                return publish
-        for publish in past:
-            if self._shows(staging, publish, records):
-                for record in records:
-                    staging.adopt(record, publish.tables[record.table])
-                return publish
-        return None
+        past = (p for p in self.log() if p.run_id == staging.run_id)
+        done = next((p for p in past if self._shows(staging, p, records)), None)
+        if done is not None:
+            for record in records:
+                staging.adopt(record, done.tables[record.table])
+        return done
 
     @staticmethod
     def _shows(staging: Staging, publish: Published, records: list[Staged]) -> bool:
-        """Whether a publish of this run holds these files, by metadata that another attempt wrote."""
+        """Whether a publish of this run holds these files, if by metadata that another attempt wrote."""
         if set(_nightly(publish.tables)) != {r.table for r in records}:
             return False
         made = (r for r in records if r.table not in _BY_PUBLISH)

@@ -100,6 +100,8 @@ class Staging:
 
     def shown_by(self, metadata: str, record: Staged) -> bool:
         """Whether this metadata file shows exactly the staged files in the staged partitions."""
+        if metadata == record.metadata:
+            return True
         return {file.file_path for file in self._held(metadata, record)} == set(record.files)
 
     def adopt(self, record: Staged, metadata: str) -> None:
