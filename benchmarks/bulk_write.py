@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -29,10 +28,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from benchmarks.memory import peak_mb
 
 Run = Callable[[], Any]
 BEAMS = 4
@@ -274,9 +274,7 @@ def write_many(texts: int, length: int, batch: int = 64) -> int:
     allowed = np.ones((batch, VOCABULARY), bool)
     for start in range(0, texts, batch):
         decoder.search(drawn(batch, start), Constraints(allowed, []))
-    # Not getrusage: what it tells begins at the size of the process that started this one.
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) // 1024  # type: ignore[index]
+    return peak_mb()
 
 
 def rounded(speed: dict[str, float]) -> dict[str, float | None]:

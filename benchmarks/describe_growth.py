@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from benchmarks.memory import peak_mb
 from jobs import describe
 from jobs.lake.publish import Publisher
 from jobs.lake.registry import BY_NAME
@@ -86,9 +86,8 @@ def write(lake: str, day: date) -> dict[str, float]:
     start = time.perf_counter()
     summary = describe.run(night)
     seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     told = {k: summary[k] for k in ("rows", "written", "carried_over")}
-    return {"seconds": round(seconds, 1), "peak_mb": round(peak), **told}
+    return {"seconds": round(seconds, 1), "peak_mb": peak_mb(), **told}
 
 
 def publish(lake: str, day: date) -> None:

@@ -56,19 +56,27 @@ class Block(keras.layers.Layer):  # type: ignore[misc]
         self.drop = keras.layers.Dropout(config.dropout)
         self.built = True
 
-    def call(self, x: Any, mask: Any, training: bool = False) -> Any:
-        """`x` (rows, time, width); `mask` (rows, 1, time, time), true where attention may look."""
+    def call(self, x: Any, mask: Any, training: bool = False, newest: bool = False) -> Any:
+        """`x` (rows, time, width); `mask` (rows, 1, time, time), true where attention may look.
+
+        newest: only the last position, (rows, 1, width); the mask is then (rows, 1, 1, time).
+        """
         inner = self.norms[0](x)
-        x = x + ops.sigmoid(self.gates[0](inner)) * self.drop(self._attend(inner, mask), training=training)
+        mixed = self._attend(inner, mask, newest)
+        if newest:
+            x, inner = x[:, -1:], inner[:, -1:]
+        x = x + ops.sigmoid(self.gates[0](inner)) * self.drop(mixed, training=training)
         inner = self.norms[1](x)
         gate, value = ops.split(self.up(inner), 2, axis=-1)
         fed = self.down(ops.silu(gate) * value)
         return x + ops.sigmoid(self.gates[1](inner)) * self.drop(fed, training=training)
 
-    def _attend(self, x: Any, mask: Any) -> Any:
+    def _attend(self, x: Any, mask: Any, newest: bool = False) -> Any:
         rows, time = ops.shape(x)[0], ops.shape(x)[1]
         split = ops.reshape(self.mix(x), (rows, time, 3, self.heads, self.size))
         query, key, value = (ops.transpose(split[:, :, i], (0, 2, 1, 3)) for i in range(3))
+        if newest:
+            query, time = query[:, :, -1:], 1
         score = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2))) * self.size**-0.5
         weight = ops.softmax(ops.where(mask, score, NEVER), axis=-1)
         mixed = ops.transpose(ops.matmul(weight, value), (0, 2, 1, 3))
@@ -76,7 +84,7 @@ class Block(keras.layers.Layer):  # type: ignore[misc]
 
 
 class SequenceNetwork(keras.Model):  # type: ignore[misc]
-    """Rows of packed pasts → the loss of every position; `encode` → what a shopper is looking for."""
+    """Rows of packed pasts → the loss of every position; `newest` → what a shopper is looking for."""
 
     def __init__(self, config: NetworkConfig, attributes_of: Any) -> None:
         super().__init__(name="sequence")
@@ -108,8 +116,7 @@ class SequenceNetwork(keras.Model):  # type: ignore[misc]
 
     def encode(self, item: Any, behaviour: Any, place: Any, segment: Any, training: bool = False) -> Any:
         """(rows, time, width). `place` counts from a past's end, `segment` numbers a row's pasts from 1."""
-        x = self.vectors(item) * self.config.width**0.5 + self.place(place) + self.behaviour(behaviour)
-        x = self.drop(x, training=training)
+        x = self.drop(self._entries(self.vectors(item), behaviour, place), training=training)
         time = ops.arange(ops.shape(item)[1])
         causal = ops.greater_equal(time[:, None], time[None, :])[None]
         same = ops.equal(segment[:, :, None], segment[:, None, :])
@@ -117,6 +124,23 @@ class SequenceNetwork(keras.Model):  # type: ignore[misc]
         for block in self.blocks:
             x = block(x, mask, training=training)
         return self.last(x)
+
+    def newest(self, vectors: Any, behaviour: Any, place: Any, there: Any) -> Any:
+        """(rows, width): what `encode` gives at the last position; `vectors`, (rows, time, width), are the
+        items'.
+
+        A row is one past. there: 1 where a row has an entry, 0 before the first one.
+        """
+        x = self._entries(vectors, behaviour, place)
+        time = ops.arange(ops.shape(there)[1])
+        same = ops.equal(there[:, :, None], there[:, None, :])
+        mask = ops.logical_and(ops.greater_equal(time[:, None], time[None, :])[None], same)[:, None]
+        for block in self.blocks[:-1]:
+            x = block(x, mask)
+        return self.last(self.blocks[-1](x, mask[:, :, -1:], newest=True))[:, 0]
+
+    def _entries(self, vectors: Any, behaviour: Any, place: Any) -> Any:
+        return vectors * self.config.width**0.5 + self.place(place) + self.behaviour(behaviour)
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
         """Cross-entropy in nats of every target against the shared negatives, (rows, time); 0 where none."""

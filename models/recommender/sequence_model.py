@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,8 +16,11 @@ from models.recommender.packing import epoch
 from models.recommender.rules import Excluded
 from models.recommender.sequences import Sequences, sequences
 
-# Pasts encoded at once.
+# Pasts encoded at once, and the lengths that they are filled up to.
 ENCODE_ROWS = 512
+ENCODE_LENGTHS = (8, 16, 32, 64, 128, 256)
+# Past entries held against their shoppers' lists at once.
+GIVEN_ROWS = 4096
 # Newest entries of a past that are explained one by one.
 EXPLAINED = 16
 # Epochs over all days when some days more have come.
@@ -86,8 +90,8 @@ class SequenceModel(Recommender):
         slots = _with_nothing(np.where(slots < self.network.config.attributes, slots, 0))
         if not np.array_equal(slots, np.asarray(self.network.attributes_of)):
             self.network.describe(slots)
-            # What was compiled holds the old ones.
-            self._encoder_of = self._trainer = None
+            # What was compiled for training holds the old ones.
+            self._trainer = None
             self._make_table()
         return self
 
@@ -135,41 +139,39 @@ class SequenceModel(Recommender):
         self.table = np.concatenate(parts).astype(np.float32)
 
     def states(self, history: History) -> Floats:
-        """(shoppers, width): what each is looking for; zeros without a past."""
-        recipe, n = self.constants, len(history)
-        out = np.zeros((n, recipe.width), np.float32)
-        for low in range(0, n, ENCODE_ROWS):
-            block = history.pick(np.arange(low, min(low + ENCODE_ROWS, n)))
-            out[low : low + len(block)] = self._encode(block)
+        """(shoppers, width): what each is looking for; zeros without a past.
+
+        Pasts are encoded beside others of about their length. Which others does not change a state.
+        """
+        size = np.minimum(np.diff(history.indptr), self.constants.length)
+        out = np.zeros((len(history), self.constants.width), np.float32)
+        lengths = [n for n in ENCODE_LENGTHS if n < self.constants.length]
+        for shorter, longest in pairwise((0, *lengths, self.constants.length)):
+            rows = np.flatnonzero((size > shorter) & (size <= longest))
+            for low in range(0, len(rows), ENCODE_ROWS):
+                some = rows[low : low + ENCODE_ROWS]
+                out[some] = self._encode(history.indptr[some + 1], size[some], longest, history)
         return out
 
-    def _encode(self, history: History) -> Floats:
-        length = self.constants.length
-        size = np.minimum(np.diff(history.indptr), length)
+    def _encode(self, end: Longs, size: Longs, length: int, history: History) -> Floats:
+        """States behind the `size` entries, at most `length`, that come before each end."""
         back = np.arange(length)[::-1]
-        there = back < size[:, None]
-        at = np.where(there, history.indptr[1:, None] - 1 - back, 0)
-        if len(history.item) == 0:
-            return np.zeros((len(history), self.constants.width), np.float32)
-
-        def padded(values: NDArray[Any]) -> Ints:
-            rows = np.where(there, values, 0).astype(np.int32)
-            return np.pad(rows, ((0, ENCODE_ROWS - len(rows)), (0, 0)))
-
-        item, behaviour = padded(history.item[at] + 1), padded(history.behaviour[at])
-        place, segment = padded(np.broadcast_to(back, at.shape)), padded(there)
-        states = np.array(self._encoder(item, behaviour, place, segment))[: len(history)]
-        states[size == 0] = 0
-        return states.astype(np.float32)
+        there = np.zeros((ENCODE_ROWS, length), np.int32)
+        there[: len(end)] = back < size[:, None]
+        at = np.zeros((ENCODE_ROWS, length), np.int64)
+        at[: len(end)] = np.where(there[: len(end)] > 0, end[:, None] - 1 - back, 0)
+        place = np.ascontiguousarray(np.broadcast_to(back, at.shape), np.int32)
+        behaviour = history.behaviour[at].astype(np.int32)
+        states = self._encoder(self.table[history.item[at]], behaviour, place, there)
+        return np.asarray(states, np.float32)[: len(end)]
 
     @property
     def _encoder(self) -> Callable[..., Any]:
         from models.backend import compiled
 
         if getattr(self, "_encoder_of", None) is not self.network:
-            network = self.network
-            self._compiled = compiled(lambda i, b, p, s: network.encode(i, b, p, s)[:, -1])
-            self._encoder_of = network
+            self._compiled = compiled(self.network.newest, any_size=True)
+            self._encoder_of = self.network
         found: Callable[..., Any] = self._compiled
         return found
 
@@ -193,8 +195,13 @@ class SequenceModel(Recommender):
         """Each entry's part of the state, times the items' vectors."""
         given = self.entry_states(history)
         listed = ids[history.row]
-        found = np.einsum("ed,ekd->ek", given, self.table[np.maximum(listed, 0)])
-        return np.where(listed >= 0, found, 0).astype(np.float32), given @ self.table.mean(axis=0)
+        found = np.zeros(listed.shape, np.float32)
+        # A few entries at a time: the listed items' vectors take `width` times as much room as what is found.
+        for low in range(0, len(given), GIVEN_ROWS):
+            some = slice(low, low + GIVEN_ROWS)
+            np.einsum("ed,ekd->ek", given[some], self.table[np.maximum(listed[some], 0)], out=found[some])
+        found[listed < 0] = 0
+        return found, given @ self.table.mean(axis=0)
 
     def entry_states(self, history: History) -> Floats:
         """(entries, width): what each past entry gave to its shopper's state; they sum to the state.

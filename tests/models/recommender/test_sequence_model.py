@@ -46,6 +46,32 @@ def test_a_score_depends_on_its_own_past_only(shop: Holdout, model: SequenceMode
         np.testing.assert_allclose(alone[0], together[user], rtol=1e-4, atol=1e-5)
 
 
+def test_a_state_is_what_the_network_says_at_the_end_of_the_past(shop: Holdout, model: SequenceModel) -> None:
+    length = model.constants.length
+    some = shop.histories.pick(np.argsort(-np.diff(shop.histories.indptr))[:3])
+    lengths = (1, 7, 8, 9, length)
+    assert np.diff(some.indptr).min() > length, "no past is longer than what is read of it"
+    for user in range(3):
+        for size in lengths:
+            end = some.indptr[user] + length + 1
+            item = some.item[end - size : end]
+            past = History(
+                np.array([0, size]), item, some.behaviour[end - size : end], np.zeros(size), np.zeros(size)
+            )
+            back = np.arange(size)[::-1].astype(np.int32)
+            there = np.ones(size, np.int32)
+            rows = (item + 1, past.behaviour.astype(np.int32), back, there)
+            wanted = np.asarray(model.network.encode(*(values[None] for values in rows)))[0, -1]
+            np.testing.assert_allclose(model.states(past)[0], wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_a_state_does_not_depend_on_who_is_encoded_beside_it(shop: Holdout, model: SequenceModel) -> None:
+    everyone = model.states(shop.histories)
+    for rows in (np.array([3]), np.arange(5, 40), np.arange(len(shop.histories))[::-3]):
+        np.testing.assert_array_equal(model.states(shop.histories.pick(rows)), everyone[rows])
+    assert not model.states(History.empty(2)).any()
+
+
 def test_best_items_are_those_of_the_whole_block_of_scores(shop: Holdout, model: SequenceModel) -> None:
     some = shop.histories.pick(np.arange(60))
     allowed = np.random.default_rng(1).random(model.n_items) < 0.8
