@@ -8,6 +8,7 @@ makes it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from models.writer.text import CLAUSE_END, HAN, is_han, normalise
 
@@ -54,14 +55,27 @@ _LIKELY = re.compile(
     "[^的但而却仅只并且也还请需应宜可能支]{0,8}$"
 )
 _IMITATION = re.compile(
-    r" (?:faux|imitation|artificial|mock|synthetic|simulated|fake)$|仿真?$|人造$|合成$"
+    r" (?:faux|imitation|artificial|mock|simulated|fake)$|仿真?$|人造$"
     # 各类, 鞋类 and the like are kinds of things.
     r"|(?<![各种品同一分这此那两几多每鞋服衣装饰包箱])类$"
 )
-# Of other things synthesis makes the real one: synthetic rubber, synthetic waterproof grease.
+# Of other things they say nothing: synthetic waterproof grease, a PU waterproof coat.
+_IMITATED_MATERIAL = re.compile(r" (?:synthetic|vegan|pu|pvc|bonded|man made)$|合成$")
 _SYNTHETIC = frozenset(
     "leather suede fur wool silk down hair wood marble stone diamond pearl grass 皮 革 毛 丝 木 石".split()  # noqa: SIM905
 )
+# Materials that others are made to look like: "leather-look", "marble effect", "gold-tone", 木纹, 金属质感.
+_COPIED = _SYNTHETIC.union(
+    "cashmere linen velvet denim oak walnut teak bamboo rattan granite slate concrete brick ivory".split(),  # noqa: SIM905
+    "metal steel gold silver brass bronze copper chrome platinum".split(),  # noqa: SIM905
+)
+_COPIED_HAN = frozenset("皮革绒毛丝绸麻木竹藤石金银铜钢属玉珠晶")
+_COPY = frozenset(
+    "look lookalike like effect style print grain feel touch tone toned plated filled substitute".split()  # noqa: SIM905
+)
+_COPY_HAN = re.compile("纹|质?感|色(?!泽)|风格?")
+# Units of the longest material that is looked for in a fact: 胡桃木.
+_MATERIAL = 3
 # "Free of charge", "free-standing", "free delivery".
 _NOT_WITHOUT = frozenset(
     "of from with to for standing size flow flowing hanging moving shipping delivery gift style".split()  # noqa: SIM905
@@ -75,16 +89,40 @@ _LISTED = re.compile(r"(?:不含|不添加|不包[含括]|禁止|严禁|[请切]
 def taken_back(before: Units, claim: Units, after: Units, likely: bool = False) -> str:
     """`DENIED`, `IMITATED` or "": what the units around a claim, in its clause, make of it.
 
-    `likely`: whether what may be a denial counts as one.
+    `likely`: whether what may be a denial, or an imitation, counts as one: "the leather looks great" has the
+    words of "leather-look".
     """
     said = "".join(u if is_han(u) else f" {u}" for u in before)
     imitation = _IMITATION.search(said)
-    if imitation and (imitation[0] not in (" synthetic", "合成") or _SYNTHETIC.intersection(claim[:1])):
+    if imitation is None and _SYNTHETIC.intersection(claim[:1]):
+        imitation = _IMITATED_MATERIAL.search(said)
+    if imitation:
         # "Not faux leather".
         return "" if _SURE.search(said[: imitation.start()]) else IMITATED
     if after[:1] == ("free",) and not _NOT_WITHOUT.intersection(after[1:2]):
         return DENIED
+    if likely and _copies(claim, after) and not _SURE.search(said):
+        return IMITATED
     return DENIED if _SURE.search(said) or (likely and _LIKELY.search(said)) else ""
+
+
+def _copies(claim: Units, after: Units) -> bool:
+    if is_han(claim[-1]):
+        return claim[-1] in _COPIED_HAN and _COPY_HAN.match("".join(after)) is not None
+    return claim[-1] in _COPIED and not _COPY.isdisjoint(after[:1])
+
+
+def imitated(clause: Units) -> Iterator[Units]:
+    """The materials that a clause of a fact says are imitated: leather of "faux leather", 真丝 of 仿真丝."""
+    for at in range(len(clause)):
+        for end in range(at + 1, min(at + _MATERIAL, len(clause)) + 1):
+            claim = clause[at:end]
+            han = all(map(is_han, claim))
+            known = len(claim) > 1 and claim[-1] in _COPIED_HAN if han else claim[0] in _COPIED
+            if not known or (len(claim) > 1 and not han):
+                continue
+            if taken_back(clause[:at], claim, clause[end:], likely=True) == IMITATED:
+                yield claim
 
 
 def clauses(fact: str) -> list[str]:

@@ -12,7 +12,7 @@ from itertools import accumulate, chain
 from typing import Any
 
 from models.writer.answers import is_absent, is_answer, is_no, named
-from models.writer.denials import DENIED, IMITATED, clauses, taken_back
+from models.writer.denials import DENIED, IMITATED, clauses, imitated, taken_back
 from models.writer.measures import LESS_EXACT
 from models.writer.quantities import Number, numbers
 from models.writer.text import clean_string, is_han, units
@@ -147,15 +147,20 @@ class Evidence:
 
     def denies(self, phrase: tuple[str, ...], how: str = DENIED) -> bool:
         """Whether a string takes the units back: says "not waterproof"; for `IMITATED`, "faux leather"."""
-        ways = (how, IMITATED)
-        if any(taken_back(before, phrase, after) in ways for before, after in self._around(phrase)):
-            return True
         if how == IMITATED:
-            return False
+            around = self._around(phrase)
+            return any(taken_back(before, phrase, after, likely=True) == how for before, after in around)
+        if any(taken_back(before, phrase, after) for before, after in self._around(phrase)):
+            return True
         if any(_without_can(named(name)) == _without_can(phrase) for name, _ in self.denied):
             return True
         likely = any(taken_back(before, phrase, after, likely=True) for before, after in self._around(phrase))
         return likely and not self.affirms(phrase)
+
+    @cached_property
+    def imitated(self) -> list[tuple[str, ...]]:
+        """The materials that the product only resembles, by its own words."""
+        return sorted({m for _, cut in self._clauses for clause in cut for m in imitated(clause)})
 
     def _around(
         self, phrase: tuple[str, ...], skip: Collection[tuple[str, str]] = ()

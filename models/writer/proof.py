@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.writer.denials import taken_back
+from models.writer.denials import IMITATED, taken_back
 from models.writer.facts import Evidence
 from models.writer.text import CLAUSE_END, units
 
@@ -39,8 +39,11 @@ def _borne(evidence: Evidence, near: tuple[Units, Units], before: Units, claim: 
     """`near`: what stands before and behind the claim in its clause; `before`: what stands before it in the
     text; `behind`: the text from the claim on.
     """
+    likely = taken_back(near[0], claim, near[1], likely=True)
     # What the facts take back in the same words needs no reading.
-    if taken_back(near[0], claim, near[1], likely=True) and evidence.says((*near[0][-_SAME:], *claim)):
+    if likely and evidence.says((*near[0][-_SAME:], *claim)):
+        return True
+    if likely == IMITATED and evidence.denies(claim, IMITATED):
         return True
     how = taken_back(near[0], claim, near[1])
     if how:

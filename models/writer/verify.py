@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -171,6 +171,14 @@ def contains(text: tuple[str, ...], phrase: tuple[str, ...]) -> bool:
     return any(text[i] == first and text[i : i + n] == phrase for i in range(len(text) - n + 1))
 
 
+def _places(text: tuple[str, ...], phrases: list[tuple[str, ...]]) -> Iterator[tuple[int, int]]:
+    """Where any of these stand in the text: first unit, and end."""
+    for phrase in phrases:
+        for start in range(len(text) - len(phrase) + 1):
+            if text[start : start + len(phrase)] == phrase:
+                yield start, start + len(phrase)
+
+
 def _mostly(text: tuple[str, ...], name: tuple[str, ...]) -> bool:
     """A name may be shortened by whoever writes: most of its units are enough."""
     return contains(text, name) or (len(name) > 2 and 5 * sum(u in text for u in name) >= 3 * len(name))
@@ -319,7 +327,7 @@ class Verifier:
         whole = tuple(chain.from_iterable(clauses))
         at = 0
         for clause in clauses:
-            for start, end in self.lexicon.found(clause):
+            for start, end in (*self.lexicon.found(clause), *_places(clause, brief.evidence.imitated)):
                 if not bears_out(brief.evidence, whole, (at, at + len(clause)), at + start, at + end):
                     joiner = "" if is_han(clause[start]) else " "
                     return f"'{joiner.join(clause[start:end])}' is no value of this product"

@@ -144,6 +144,38 @@ def test_a_template_may_tell_what_is_denied(language: str) -> None:
     assert {"en": "Waterproof: No", "zh": "防水：否"}[language] in text
 
 
+@pytest.mark.parametrize(
+    ("language", "told", "text", "ok"),
+    [
+        ("en", {"Material": "faux leather"}, "A leather mug.", False),
+        ("en", {"Material": "faux leather"}, "A mug of genuine leather.", False),
+        ("en", {"Material": "faux leather"}, "A mug of faux leather.", True),
+        ("en", {"Material": "vegan leather"}, "A leather mug.", False),
+        ("en", {"Material": "vegan leather"}, "A vegan leather mug.", True),
+        ("en", {"Material": "PU leather"}, "A leather mug.", False),
+        ("en", {"Material": "PU waterproof cloth"}, "A waterproof mug.", True),
+        ("en", {"Surface": "walnut effect"}, "Walnut, and made to last.", False),
+        ("en", {"Surface": "walnut effect"}, "With a walnut-effect surface.", True),
+        ("en", {"Material": "leather"}, "A leather mug.", True),
+        ("zh", {"材质": "人造皮革"}, "采用皮革。", False),
+        ("zh", {"材质": "人造皮革"}, "采用人造皮革。", True),
+        ("zh", {"材质": "PU皮革"}, "采用皮革。", False),
+        ("zh", {"材质": "PU皮革"}, "PU皮革材质。", True),
+        ("zh", {"材质": "仿羊绒"}, "羊绒面料。", False),
+        ("zh", {"材质": "羊绒"}, "羊绒面料。", True),
+        ("zh", {"图案": "大理石纹"}, "采用大理石。", False),
+        ("zh", {"图案": "大理石纹"}, "大理石纹。", True),
+    ],
+)
+def test_what_is_imitated_is_no_material_even_where_no_product_of_the_shop_has_it(
+    language: str, told: dict[str, str], text: str, ok: bool
+) -> None:
+    mine = product(1, "Lumo", "red/红色", "stoneware/炻瓷") | {f"attributes_{language}": json.dumps(told)}
+    verifier = judge(language, [mine, *ROWS[1:]])
+    failed = verifier.verify(text, verifier.brief(facts(language, mine))).failed
+    assert ("values" not in failed) == ok, failed
+
+
 def verdict(language: str, told: dict[str, str], text: str, title: str = "") -> dict[str, str]:
     """What fails of a text about a product; the shop has every value that the texts below claim."""
     known = {
@@ -157,6 +189,7 @@ def verdict(language: str, told: dict[str, str], text: str, title: str = "") -> 
             "cotton",
             "charger",
             "windproof",
+            "gold",
         ],
         "zh": [
             "机洗",
@@ -171,6 +204,7 @@ def verdict(language: str, told: dict[str, str], text: str, title: str = "") -> 
             "户外",
             "快充",
             "真皮",
+            "胡桃木",
         ],
     }[language]
     field = f"attributes_{language}"
@@ -248,6 +282,16 @@ def verdict(language: str, told: dict[str, str], text: str, title: str = "") -> 
         ({"Material": "mock silk lining, leather"}, "It is made of leather.", True),
         ({"Material": "synthetic leather"}, "It is made of leather.", False),
         ({"Material": "synthetic waterproof resin"}, "It is waterproof.", True),
+        ({"Material": "leather-look"}, "A leather mug.", False),
+        ({"Material": "leather-look"}, "A leather-look mug.", True),
+        ({"Material": "leather-look"}, "A mug of faux leather.", True),
+        ({"Material": "leather-look", "Handle": "leather"}, "A leather handle.", True),
+        ({"Material": "leather"}, "The leather looks great.", True),
+        ({"Finish": "gold plated"}, "A gold mug.", False),
+        ({"Finish": "gold plated"}, "A gold-plated mug.", True),
+        ({"Finish": "gold-tone"}, "Gold, made to last.", False),
+        ({"Colour": "gold", "Finish": "gold plated"}, "A gold mug.", True),
+        ({"Use": "outdoor look"}, "An outdoor mug.", True),
         ({"Kind": "artificial plant", "Leaves": "silk"}, "Artificial silk leaves.", True),
         ({"Leaves": "silk"}, "Artificial silk leaves.", False),
         ({"Note": "not for children"}, "It is not for children and is near leather.", False),
@@ -298,6 +342,11 @@ def test_english_that_takes_a_claim_back(told: dict[str, str], text: str, ok: bo
         # Imitations.
         ({"材质": "仿真丝"}, "采用真丝。", False),
         ({"材质": "仿真丝"}, "采用仿真丝。", True),
+        ({"图案": "胡桃木纹"}, "胡桃木杯。", False),
+        ({"图案": "胡桃木纹"}, "胡桃木纹。", True),
+        ({"颜色": "胡桃木色"}, "采用胡桃木。", False),
+        ({"材质": "真丝"}, "真丝质感柔软。", True),
+        ({"材质": "真丝质感涤纶"}, "采用真丝。", False),
         ({"材质": "真丝"}, "采用仿真丝。", False),
         ({"材质": "真丝"}, "采用真丝。", True),
         ({"材质": "仿羊绒"}, "采用羊绒。", False),
