@@ -26,10 +26,14 @@ import pyarrow.parquet as pq
 from jobs.causes import understood
 from jobs.errors import BadInput, NightshelfError, Transient
 from jobs.intake.mapping import Read
+from jobs.intake.quotes import OpenQuotes
 from jobs.lake.s3 import S3Store
 from jobs.settings import Settings
 
 _BLOCK = 1 << 20
+# Lines that leave a quote open: so few are damaged rows, more are fields with line breaks.
+_FEW_OPEN = 2
+_FEW_OPEN_SHARE = 0.001
 _WILD = re.compile(r"[*?\[]")
 
 
@@ -207,6 +211,7 @@ def _check_text(file: Found, raw: _Hashing, read: Read) -> tuple[str, int]:
     packed = file.name.endswith(".gz")
     stream: Any = gzip.GzipFile(fileobj=io.BufferedReader(raw, _BLOCK)) if packed else raw
     decode = codecs.getincrementaldecoder(read.encoding)("strict")
+    quotes = OpenQuotes(read.delimiter.encode(read.encoding)) if read.guesses_lines else None
     first, size, lines = "", 0, 1
     while True:
         try:
@@ -227,14 +232,28 @@ def _check_text(file: Found, raw: _Hashing, read: Read) -> tuple[str, int]:
                 f"{file.uri}: near line {line}: not {read.encoding}; set encoding under [read] in the "
                 "mapping, such as cp1252 or gb18030"
             ) from None
+        if quotes is not None:
+            quotes.feed(block)
         if not block:
             break
         first = first or text
         size += len(block)
         lines += block.count(b"\n")
+    if quotes is not None:
+        _refuse_line_breaks(file, quotes)
     if not first.strip("\ufeff \t\r\n"):
         raise BadInput(f"{file.uri}: the file is empty; leave it out, or fetch it again")
     return first.removeprefix("\ufeff"), size
+
+
+def _refuse_line_breaks(file: Found, quotes: OpenQuotes) -> None:
+    """Cut at a line break inside a field, a row would be two, and the first might pass for a good one."""
+    if quotes.opened > max(_FEW_OPEN, _FEW_OPEN_SHARE * quotes.lines):
+        raise BadInput(
+            f"{file.uri}: near line {quotes.first}, and in {quotes.opened:,} lines in all, a quoted field is "
+            "not closed: set multiline = true under [read] in the mapping where fields hold line breaks, "
+            "else multiline = false"
+        )
 
 
 def _refuse_binary(file: Found, block: bytes, read: Read) -> None:

@@ -71,6 +71,11 @@ class Read(_Strict):
     time_format: str = Field(default="", description="Spark datetime pattern; empty: ISO 8601")
     arrived_from_filename: str = Field(default="", description="regex; its group 1 is the arrival date")
 
+    @property
+    def guesses_lines(self) -> bool:
+        """Whether nobody has said that fields of this CSV hold no line breaks."""
+        return self.format == "csv" and "multiline" not in self.model_fields_set
+
     @field_validator("timezone")
     @classmethod
     def _zone(cls, value: str) -> str:

@@ -54,6 +54,42 @@ def test_the_header_survives_byte_order_mark_spaces_and_quotes(
     assert check(path, lake_settings).columns == ("id", "name", "a,b", "_column_4")
 
 
+BROKEN = "id,title,price\n" + "".join(f'{n},"tea\nfor two",3\n' for n in range(3))
+
+
+def test_fields_with_line_breaks_are_refused_until_the_mapping_says_what_they_are(
+    tmp_path: Path, lake_settings: Settings
+) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(BROKEN)
+    with pytest.raises(
+        BadInput, match=r"near line 2, and in 3 lines .* multiline = true .* multiline = false"
+    ):
+        check(path, lake_settings)
+    for said in (True, False):
+        assert check(path, lake_settings, multiline=said).columns == ("id", "title", "price")
+    (tmp_path / "x.csv.gz").write_bytes(gzip.compress(BROKEN.replace("\n", "\r\n").encode("utf-8-sig")))
+    with pytest.raises(BadInput, match="near line 2, and in 3 lines"):
+        check(tmp_path / "x.csv.gz", lake_settings)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id,title\n" + '1,5" pipe\n' * 9 + '1,""quoted"" tea\n' * 9 + '1,"say ""hi"""\n' * 9,
+        "id,title\n" + '1,"a, ""b"", c"\n"2","5"" pipe"\n' * 9,
+        # Two are damage.
+        "id,title\n" + '1,"tea\n' * 2 + "2,tea\n" * 9,
+        # So are a few among many.
+        "id,title\n" + '1,"tea\n' * 4 + "2,tea\n" * 4_000,
+    ],
+)
+def test_quotes_of_other_kinds_are_no_line_breaks(tmp_path: Path, lake_settings: Settings, text: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(text)
+    assert check(path, lake_settings).columns == ("id", "title")
+
+
 def test_a_delimiter_of_several_characters_parts_the_header(tmp_path: Path, lake_settings: Settings) -> None:
     path = tmp_path / "x.csv"
     path.write_bytes(b'id||"a||b"||c|d\n1||2||3\n')
