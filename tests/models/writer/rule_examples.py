@@ -121,12 +121,19 @@ BREAKS: dict[str, list[str]] = {
             "child-safe",
         ),
         *("keeps drinks hot for hours", "stays cold all day", "engraved", "genuine leather", "food safe"),
+        *("comes with a lid", "comes with its own bag", "a set of mugs", "附送杯盖"),
         *("可放入洗碗机", "可微波加热", "可机洗", "不易碎", "摔不坏", "防摔", "耐刮", "防漏设计", "长效保温"),
         *("无铅", "不含双酚A", "纯天然", "可充电", "可刻字", "正品"),
     ],
     "any-endorsement": [
         *("recommended by doctors", "as seen on TV", "five-star", "5 stars", "military grade"),
-        *("professional-grade", "German engineering", "Swiss quality", "Limited edition"),
+        *(
+            "professional-grade",
+            "German engineering",
+            "Swiss quality",
+            "Limited edition",
+            "better than the rest",
+        ),
         *("通过CE认证", "医生推荐", "明星同款", "军工品质", "五星好评", "假一赔十", "限量版", "意大利制造"),
     ],
     "any-wellbeing": [
@@ -140,7 +147,16 @@ BREAKS: dict[str, list[str]] = {
         *("助眠", "提神醒脑", "缓解压力", "减压力"),
     ],
     "any-offer": [
-        *("free shipping", "cash on delivery", "Only genuine products", "货到付款", "Rs. 715", "₹ 99"),
+        *(
+            "free shipping",
+            "ships free",
+            "free delivery",
+            "cash on delivery",
+            "Only genuine products",
+            "货到付款",
+            "Rs. 715",
+            "₹ 99",
+        ),
         "20 % off",
         "only $5",
         "全场包邮",
@@ -320,6 +336,7 @@ KEEPS: dict[str, list[str]] = {
     ],
     "any-offer": [
         "shipping weight",
+        "delivery note",
         "genuine leather",
         "cash box",
         "RS 232 port",
