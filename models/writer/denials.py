@@ -71,7 +71,7 @@ _COPIED = _SYNTHETIC.union(
 )
 _COPIED_HAN = frozenset("皮革绒毛丝绸麻木竹藤石金银铜钢属玉珠晶")
 _COPY = frozenset(
-    "look lookalike like effect style print grain feel touch tone toned plated filled substitute".split()  # noqa: SIM905
+    "look lookalike like effect style print grain feel tone toned plated filled substitute".split()  # noqa: SIM905
 )
 _COPY_HAN = re.compile("纹|质?感|色(?!泽)|风格?")
 # Units of the longest material that is looked for in a fact: 胡桃木.
