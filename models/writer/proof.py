@@ -63,10 +63,11 @@ def _told(before: Units, behind: Units, name: Units, no: Units, claim: Units) ->
     from the "no" to the claim, as in "no added sugar".
     """
     # "-" and "✗" have no units that could be told.
-    if no and any(behind[: len(name) - i + len(no)] == (*name[i:], *no) for i in _places(name, claim)):
+    if no and any(behind[: len(name) - i + len(no)] == (*name[i:], *no) for i in places(name, claim)):
         return True
-    return any(before[len(before) - i :] == no[:i] for i in _places(no, claim))
+    return any(before[len(before) - i :] == no[:i] for i in places(no, claim))
 
 
-def _places(text: Units, claim: Units) -> list[int]:
+def places(text: Units, claim: Units) -> list[int]:
+    """Where the claim begins in the text, each time."""
     return [i for i in range(len(text) - len(claim) + 1) if text[i : i + len(claim)] == claim]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -12,7 +12,7 @@ from itertools import chain
 from models.writer.answers import is_absent
 from models.writer.facts import Evidence, Facts, Lexicon
 from models.writer.languages import other_than_english
-from models.writer.proof import bears_out, proves
+from models.writer.proof import bears_out, places, proves
 from models.writer.quantities import numbers
 from models.writer.rules import Rules, load_rules
 from models.writer.text import CLAUSE_END, HAN, HIDDEN, cased, is_han, is_latin, normalise, units
@@ -171,14 +171,6 @@ def contains(text: tuple[str, ...], phrase: tuple[str, ...]) -> bool:
     return any(text[i] == first and text[i : i + n] == phrase for i in range(len(text) - n + 1))
 
 
-def _places(text: tuple[str, ...], phrases: list[tuple[str, ...]]) -> Iterator[tuple[int, int]]:
-    """Where any of these stand in the text: first unit, and end."""
-    for phrase in phrases:
-        for start in range(len(text) - len(phrase) + 1):
-            if text[start : start + len(phrase)] == phrase:
-                yield start, start + len(phrase)
-
-
 def _mostly(text: tuple[str, ...], name: tuple[str, ...]) -> bool:
     """A name may be shortened by whoever writes: most of its units are enough."""
     return contains(text, name) or (len(name) > 2 and 5 * sum(u in text for u in name) >= 3 * len(name))
@@ -327,7 +319,9 @@ class Verifier:
         whole = tuple(chain.from_iterable(clauses))
         at = 0
         for clause in clauses:
-            for start, end in (*self.lexicon.found(clause), *_places(clause, brief.evidence.imitated)):
+            # The material that the product only resembles need not be one of the shop's values.
+            like = ((i, i + len(m)) for m in brief.evidence.imitated for i in places(clause, m))
+            for start, end in chain(self.lexicon.found(clause), like):
                 if not bears_out(brief.evidence, whole, (at, at + len(clause)), at + start, at + end):
                     joiner = "" if is_han(clause[start]) else " "
                     return f"'{joiner.join(clause[start:end])}' is no value of this product"
