@@ -83,6 +83,14 @@ class Block(keras.layers.Layer):  # type: ignore[misc]
         return self.out(ops.reshape(mixed, (rows, time, self.heads * self.size)))
 
 
+def _visible(segment: Any) -> Any:
+    """(rows, 1, time, time): true where a place may look: at the same past's entries, up to its own."""
+    time = ops.arange(ops.shape(segment)[1])
+    causal = ops.greater_equal(time[:, None], time[None, :])[None]
+    same = ops.equal(segment[:, :, None], segment[:, None, :])
+    return ops.logical_and(causal, same)[:, None]
+
+
 class SequenceNetwork(keras.Model):  # type: ignore[misc]
     """Rows of packed pasts → the loss of every position; `newest` → what a shopper is looking for."""
 
@@ -117,10 +125,7 @@ class SequenceNetwork(keras.Model):  # type: ignore[misc]
     def encode(self, item: Any, behaviour: Any, place: Any, segment: Any, training: bool = False) -> Any:
         """(rows, time, width). `place` counts from a past's end, `segment` numbers a row's pasts from 1."""
         x = self.drop(self._entries(self.vectors(item), behaviour, place), training=training)
-        time = ops.arange(ops.shape(item)[1])
-        causal = ops.greater_equal(time[:, None], time[None, :])[None]
-        same = ops.equal(segment[:, :, None], segment[:, None, :])
-        mask = ops.logical_and(causal, same)[:, None]
+        mask = _visible(segment)
         for block in self.blocks:
             x = block(x, mask, training=training)
         return self.last(x)
@@ -132,9 +137,7 @@ class SequenceNetwork(keras.Model):  # type: ignore[misc]
         A row is one past. there: 1 where a row has an entry, 0 before the first one.
         """
         x = self._entries(vectors, behaviour, place)
-        time = ops.arange(ops.shape(there)[1])
-        same = ops.equal(there[:, :, None], there[:, None, :])
-        mask = ops.logical_and(ops.greater_equal(time[:, None], time[None, :])[None], same)[:, None]
+        mask = _visible(there)
         for block in self.blocks[:-1]:
             x = block(x, mask)
         return self.last(self.blocks[-1](x, mask[:, :, -1:], newest=True))[:, 0]

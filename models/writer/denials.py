@@ -106,22 +106,24 @@ def taken_back(before: Units, claim: Units, after: Units, likely: bool = False) 
     return DENIED if _SURE.search(said) or (likely and _LIKELY.search(said)) else ""
 
 
+def _is_material(claim: Units) -> bool:
+    return claim[-1] in (_COPIED_HAN if is_han(claim[-1]) else _COPIED)
+
+
 def _copies(claim: Units, after: Units) -> bool:
-    if is_han(claim[-1]):
-        return claim[-1] in _COPIED_HAN and _COPY_HAN.match("".join(after)) is not None
-    return claim[-1] in _COPIED and not _COPY.isdisjoint(after[:1])
+    if not _is_material(claim):
+        return False
+    return bool(_COPY_HAN.match("".join(after)) if is_han(claim[-1]) else _COPY.intersection(after[:1]))
 
 
 def imitated(clause: Units) -> Iterator[Units]:
     """The materials that a clause of a fact says are imitated: leather of "faux leather", 真丝 of 仿真丝."""
     for at in range(len(clause)):
-        for end in range(at + 1, min(at + _MATERIAL, len(clause)) + 1):
+        # A word, or two characters and more.
+        for end in range(at + 2, at + _MATERIAL + 1) if is_han(clause[at]) else (at + 1,):
             claim = clause[at:end]
-            han = all(map(is_han, claim))
-            known = len(claim) > 1 and claim[-1] in _COPIED_HAN if han else claim[0] in _COPIED
-            if not known or (len(claim) > 1 and not han):
-                continue
-            if taken_back(clause[:at], claim, clause[end:], likely=True) == IMITATED:
+            alike = end <= len(clause) and len(set(map(is_han, claim))) == 1 and _is_material(claim)
+            if alike and taken_back(clause[:at], claim, clause[end:], likely=True) == IMITATED:
                 yield claim
 
 
