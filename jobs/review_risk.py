@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ GRAVE = ("claims", "contacts", "markup", "placeholders", "language", "numbers", 
 # Iglewicz and Hoaglin 1993: a modified z-score beyond this is an outlier.
 _OUTLIER = 3.5
 _MIN_LENGTHS = 20
+# A rule may match "lead" alone, of "lead-free".
+_WORD_ENDS = re.compile(r"[a-z0-9\u2010\u2011-]*")
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ def _qualified(rules: Rules, text: str) -> list[Reason]:
     """Claims that need proof: the attributes make them, a person should know whether they are so."""
     plain, found = normalise(text), dict[str, list[str]]()
     for rule in rules.rules:
-        if rule.severity == "qualified" and (match := next(rule.matches(plain), "")):
-            found.setdefault(match.strip(), []).append(rule.id)  # two markets may ask for the same proof
+        if rule.severity == "qualified" and (match := next(rule.find(plain), None)):
+            said = (plain[match.start() : match.end()] + _WORD_ENDS.findall(plain, match.end())[0]).strip()
+            found.setdefault(said, []).append(rule.id)  # two markets may ask for the same proof
     return [Reason("medium", f"qualified claim '{said}' ({', '.join(ids)})") for said, ids in found.items()]

@@ -24,13 +24,15 @@ MARKETS = tuple(sorted(_FILES - {EVERYWHERE}))
 LANGUAGES = ("en", "zh")
 DEFAULT_MARKETS = {"en": ("eu", "us"), "zh": ("cn",)}
 _CHECKS = ("claims", "contacts", "markup")
-_SEVERITIES = ("banned", "qualified")
+_SEVERITIES = ("banned", "stated", "qualified")
 _KEYS = {"id", "check", "severity", "source", "phrases", "pattern", "exempt"}
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One kind of claim. `banned`: never; `qualified`: only what the product's own strings say."""
+    """One kind of claim. `banned`: never; `stated`: only what the product's own strings say; `qualified`: the
+    same, and people are shown it, for it needs proof.
+    """
 
     id: str
     check: str
@@ -167,8 +169,8 @@ def parse(name: str, entry: dict[str, object]) -> Rule:
     wrong = [f"unknown key '{k}'" for k in sorted(set(entry) - _KEYS)]
     wrong += [f"no {k}" for k in ("id", "source") if not entry.get(k)]
     wrong += ["no phrases and no pattern"] if not (entry.get("phrases") or entry.get("pattern")) else []
-    wrong += [f"check is not one of {', '.join(_CHECKS)}"] if entry.get("check") not in _CHECKS else []
-    wrong += ["severity is neither banned nor qualified"] if entry.get("severity") not in _SEVERITIES else []
+    for key, known in (("check", _CHECKS), ("severity", _SEVERITIES)):
+        wrong += [f"{key} is not one of {', '.join(known)}"] if entry.get(key) not in known else []
     if wrong:
         raise ValueError(f"rules/{name}.toml, rule '{entry.get('id')}': {'; '.join(wrong)}")
     fields = {k: tuple(v) if isinstance(v, list) else str(v) for k, v in entry.items()}

@@ -85,6 +85,11 @@ def lake(tmp_path):
             "medium",
             "qualified claim 'recycled' (eu-material-claim, us-material-claim)",
         ),
+        (
+            copy(1, text="A lead-free mug."),
+            "medium",
+            "qualified claim 'lead-free' (any-protection, us-free-of)",
+        ),
         (copy(1, text="A red mug.", model_version="v2"), "low", "first night of model v2"),
     ],
 )
@@ -92,6 +97,10 @@ def test_what_speaks_for_a_look(row: Row, risk: str, why: str) -> None:
     (found,) = reasons(row, RULES, {"v1"}, None)
     assert found.risk == risk
     assert found.says.startswith(why)
+
+
+def test_what_attributes_alone_bear_out_is_no_reason_for_a_look() -> None:
+    assert reasons(copy(1, text="Machine washable, a pack of two mugs."), RULES, {"v1"}, None) == []
 
 
 def test_nothing_speaks_against_copy_that_holds() -> None:
