@@ -136,7 +136,8 @@ def calibration(note: Note | None) -> dict[str, Any] | None:
     return {
         "error": f"{found['error']:.2%}",
         "rows": sum(int(bin["rows"]) for bin in found["curve"]),
-        "plot": plots.reliability(points),
+        # Of shares that are all 0 a plot shows an empty frame.
+        "plot": plots.reliability(points) if any(map(any, points)) else None,
     }
 
 

@@ -348,6 +348,14 @@ def test_a_shop_too_small_to_show_what_is_listed_says_so(night: Night) -> None:
     assert "No product stands in so many lists." in page_of(night)
 
 
+def test_where_nothing_listed_was_bought_words_stand_for_an_empty_plot(night: Night) -> None:
+    nothing = {"error": 0.0, "curve": [{"predicted": 0.0, "observed": 0.0, "rows": 820}]}
+    note_all(night, recommender={**MODEL, "calibration": nothing})
+    text = page_of(night)
+    assert "Of 820 listed rows none was bought" in text
+    assert "in ten equal groups" not in text
+
+
 def test_what_is_not_known_is_said(night: Night) -> None:
     why = "no event of the holdout says which list it came from"
     note_all(
