@@ -88,7 +88,7 @@ def text_reasons(rules: Rules, text: str, failed: Mapping[str, Any]) -> list[Rea
         Reason("high" if check in GRAVE else "medium", f"a person's text fails {check}: {why}")
         for check, why in sorted(failed.items())
     ]
-    return found + _qualified(rules, text)
+    return found + _qualified(rules, text, told=str(failed.get("claims", "")))
 
 
 def _machine(rules: Rules, row: Mapping[str, Any], failed: Mapping[str, Any]) -> list[Reason]:
@@ -108,11 +108,17 @@ def _machine(rules: Rules, row: Mapping[str, Any], failed: Mapping[str, Any]) ->
     return found
 
 
-def _qualified(rules: Rules, text: str) -> list[Reason]:
-    """Claims that need proof: the attributes make them, a person should know whether they are so."""
+def _qualified(rules: Rules, text: str, told: str = "") -> list[Reason]:
+    """Claims that need proof: the attributes make them, a person should know whether they are so. `told`: why
+    the text fails; what stands there is not said twice.
+    """
     plain, found = normalise(text), dict[str, list[str]]()
     for rule in rules.rules:
         if rule.severity == "qualified" and (match := next(rule.find(plain), None)):
             said = (plain[match.start() : match.end()] + _WORD_ENDS.findall(plain, match.end())[0]).strip()
             found.setdefault(said, []).append(rule.id)  # two markets may ask for the same proof
-    return [Reason("medium", f"qualified claim '{said}' ({', '.join(ids)})") for said, ids in found.items()]
+    return [
+        Reason("medium", f"qualified claim '{said}' ({', '.join(ids)})")
+        for said, ids in found.items()
+        if said not in told
+    ]

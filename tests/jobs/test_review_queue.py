@@ -103,6 +103,14 @@ def test_what_attributes_alone_bear_out_is_no_reason_for_a_look() -> None:
     assert reasons(copy(1, text="Machine washable, a pack of two mugs."), RULES, {"v1"}, None) == []
 
 
+def test_a_claim_that_fails_is_told_once() -> None:
+    said = human(1, {"claims": "'designed in milan' (us-origin)"}, text="A recycled mug, designed in Milan.")
+    assert [r.says.split(" (")[0] for r in reasons(said, RULES, {"v1"}, None)] == [
+        "a person's text fails claims: 'designed in milan'",
+        "qualified claim 'recycled'",
+    ]
+
+
 def test_nothing_speaks_against_copy_that_holds() -> None:
     assert reasons(copy(1), RULES, {"v1"}, None) == []
     assert reasons(human(1, {"values": True}), RULES, {"v1"}, None) == []
