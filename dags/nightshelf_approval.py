@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
@@ -48,6 +48,16 @@ def unusual(answer: dict[str, Any] | None, most: float) -> list[str]:
     return found
 
 
+def _first_asked(now: datetime) -> str:
+    """The last words of a question: a cleared task's stays as it was first asked (Airflow 3.3.2), and no
+    worker can change it, so that after another audit its numbers are old ones.
+    """
+    return (
+        f"First asked {now:%Y-%m-%d %H:%M} UTC. Where the audit ran again since, these are the numbers from"
+        " before; the new ones are in the message that people were sent, and in the log of this task."
+    )
+
+
 class PublishApproval(ApprovalOperator):
     """Asks before `publish` when the audit warned, or lists changed more than `most`; else lets it go on.
 
@@ -59,7 +69,6 @@ class PublishApproval(ApprovalOperator):
         super().__init__(
             subject="Publish this night?",
             defaults=self.REJECT,
-            notifiers=[Notifier("approval")],
             **kwargs,
         )
         self.audit, self.most, self.ask = audit, most, ask
@@ -72,10 +81,12 @@ class PublishApproval(ApprovalOperator):
             return {"asked": False}
         context["ti"].xcom_push(key="why", value="; ".join(why))
         warned = [f"    - {sentence}" for sentence in (answer or {}).get("warned", [])]
-        self.body = "\n".join([*(f"- {sentence}" for sentence in why), *warned])
-        self.log.info("unusual:\n%s", self.body)
+        numbers = "\n".join([*(f"- {sentence}" for sentence in why), *warned])
+        self.log.info("unusual:\n%s", numbers)
         if not self.ask:
             return self._keep(context, "nobody is asked here")
+        self.body = f"{numbers}\n\n{_first_asked(datetime.now(UTC))}"
+        self.notifiers = [Notifier("approval", why="; ".join(why))]
         return super().execute(context)
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
@@ -88,7 +99,7 @@ class PublishApproval(ApprovalOperator):
     def _keep(self, context: Any, because: str) -> Any:
         why = context["ti"].xcom_pull(task_ids=self.task_id, key="why") or "unusual"
         context["ti"].xcom_push(key="kept", value=f"{why}; {because}")
-        Notifier("kept")(context)
+        Notifier("kept", why=f"{why}; {because}")(context)
         later = self.get_direct_relatives(upstream=False)
         # Raises, so that the skip is recorded with this task: nothing runs after this line.
         return self.skip(ti=context["ti"], tasks=[t for t in later if not t.is_teardown])

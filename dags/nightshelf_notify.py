@@ -1,7 +1,7 @@
 """What people are told of a night, by e-mail and webhook: tried a few times, and never a night's failure.
 
-A message holds names of DAG, run and task, a date and one of our own sentences: no error's text, which may
-quote a row, and no run's conf, which may hold a shopper's id.
+A message holds names of DAG, run and task, a date, one of our own sentences and, of an unusual night, counts
+and shares: no error's text, which may quote a row, and no run's conf, which may hold a shopper's id.
 """
 
 from __future__ import annotations
@@ -87,12 +87,12 @@ class Notifier(BaseNotifier):
     """Tells of one kind of event (a key of `SENTENCES`) by all ways that are configured.
 
     `NIGHTSHELF_NOTIFY_EMAIL`: addresses, through Airflow's SMTP connection. `NIGHTSHELF_NOTIFY_WEBHOOK`: an
-    HTTP connection of Airflow, or a URL; it is sent one JSON object.
+    HTTP connection of Airflow, or a URL; it is sent one JSON object. `why`: what of the night is unusual.
     """
 
-    def __init__(self, event: str, **kwargs: Any) -> None:
+    def __init__(self, event: str, *, why: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.event = event
+        self.event, self.why = event, why
 
     def notify(self, context: Any) -> None:
         message = self.message(context)
@@ -111,12 +111,13 @@ class Notifier(BaseNotifier):
                 _say_untold(way, message, error)
 
     def message(self, context: Any) -> dict[str, str]:
-        """What is told: event, sentence, DAG, run, date, task and link, each where it is known."""
+        """What is told: event, sentence, why, DAG, run, date, task and link, each where it is known."""
         run = context.get("dag_run")
         task = context.get("ti") or context.get("task_instance")
         found = {
             "event": self.event,
             "text": SENTENCES[self.event],
+            "why": self.why,
             "dag": _of(run, "dag_id"),
             "run": _run_id(run),
             "ds": _date(run),

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the images, starts the whole stack beside whatever else runs, has Airflow run a night of a small sample
-# shop, reads the tables from outside, and takes everything down. `make docker-test` calls it.
+# shop, reads the tables from outside, looks at every container's health, stops and starts the stack with its data
+# kept, and takes everything down. `make docker-test` calls it.
 # Needs Docker with a compose, and the environment of `make setup`. KEEP=1 leaves the stack up.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -33,16 +34,40 @@ stop() {
 }
 trap stop EXIT
 
+# Wait until every container that runs is healthy; else say which is not, and fail.
+healthy() {
+  local states sick end=$((SECONDS + 180))
+  local format='{{if .State.Running}}{{.Name}} {{if .State.Health}}{{.State.Health.Status}}{{else}}unchecked{{end}}{{end}}'
+  while true; do
+    states=$(stack ps -q | xargs docker inspect --format "$format" | grep .)
+    sick=$(grep -v ' healthy$' <<<"$states") || break
+    if [ "$SECONDS" -gt "$end" ]; then
+      printf 'not healthy:\n%s\n' "$sick" >&2
+      return 1
+    fi
+    sleep 5
+  done
+  echo "healthy: $(wc -l <<<"$states") containers"
+}
+
 began=$SECONDS
 # `nightshelf` too, which stands in a profile of its own.
 stack --profile tools build -q
 echo "built in $((SECONDS - began)) s"
 docker images --format '{{.Repository}}:{{.Tag}} {{.Size}}' 'nightshelf-*'
 began=$SECONDS
-# Waits for every health check on the way: each part starts after what it needs is healthy.
+# Each part starts after what it needs is healthy; of those that nothing waits for, `healthy` asks later.
 stack up -d 2>&1 | tail -1
 echo "up in $((SECONDS - began)) s"
 ../.venv/bin/python try_night.py "$folder"
 echo "memory:"
 stack ps -q | xargs docker stats --no-stream --format '{{.Name}} {{.MemUsage}}'
-stack run --rm nightshelf tables
+healthy
+stack run --rm nightshelf tables >"$folder/tables"
+cat "$folder/tables"
+began=$SECONDS
+stack down 2>&1 | tail -1
+stack up -d 2>&1 | tail -1
+healthy
+stack run --rm nightshelf tables | diff "$folder/tables" -
+echo "down and up again in $((SECONDS - began)) s: the same tables"

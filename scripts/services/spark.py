@@ -19,10 +19,11 @@ from scripts.services.process import Server, told
 # The files of Spark's part for S3 and their sums, as in the images.
 _S3_JARS = ROOT / "docker" / "s3_jars.sha256"
 _ROLE = "org.apache.spark.deploy"
-# Without this a worker keeps the files of every application, the jars included. Times are in seconds.
+# Without this a worker keeps the files of every application, the jars included. Among them are executors'
+# logs, so they stay for a while. Times are in seconds.
 CLEANUP = {
     "SPARK_WORKER_OPTS": "-Dspark.worker.cleanup.enabled=true -Dspark.worker.cleanup.interval=60"
-    " -Dspark.worker.cleanup.appDataTtl=60"
+    " -Dspark.worker.cleanup.appDataTtl=600"
 }
 
 

@@ -150,7 +150,7 @@ def test_where_nobody_is_asked_an_unusual_night_is_kept_back(webhook: Hook) -> N
     assert skipped.value.tasks == ["publish"], "the report is written all the same"
     assert given["ti"].xcoms["kept"].startswith("2 warnings of the audit; 90% of the products")
     assert given["ti"].xcoms["kept"].endswith("nobody is asked here")
-    assert [message["event"] for message in webhook.got] == ["kept"]
+    assert [(m["event"], m["why"]) for m in webhook.got] == [("kept", given["ti"].xcoms["kept"])]
 
 
 @pytest.mark.parametrize(

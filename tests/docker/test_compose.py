@@ -318,6 +318,10 @@ def test_the_store_in_the_stack_has_keys_of_its_own(tmp_path: Path) -> None:
 
 def test_dags_are_parsed_with_what_steps_run_with() -> None:
     """Else the DAG's page shows other operators than the scheduler runs."""
+    assert (
+        SERVICES["airflow-scheduler"]["environment"]["NIGHTSHELF_RUN_WITH"]
+        == "${NIGHTSHELF_RUN_WITH:-spark-submit}"
+    )
     gpu = yaml.safe_load((DOCKER / "compose.gpu.yaml").read_text())["services"]
     for name in ("NIGHTSHELF_RUN_WITH", "NIGHTSHELF_SCORING", "NIGHTSHELF_WRITING"):
         parsed, run = (SERVICES[f"airflow-{part}"]["environment"] for part in ("dag-processor", "scheduler"))

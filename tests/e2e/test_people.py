@@ -6,6 +6,7 @@ The steps are a small program instead of the real ones: it is Airflow that is lo
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import os
 import shlex
@@ -73,22 +74,26 @@ class Steps:
 
 
 class Ears(ThreadingHTTPServer):
-    """Keeps the JSON that is posted, by path: the webhook's, and OpenLineage's."""
+    """Keeps what is posted, by path: the webhook's and OpenLineage's JSON, OpenTelemetry's bytes."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.heard: list[tuple[str, dict[str, Any]]] = []
+        self.heard: list[tuple[str, bytes]] = []
+
+    def raw(self, path: str) -> bytes:
+        return b"".join(body for where, body in [*self.heard] if where == path)
 
     def at(self, path: str) -> list[dict[str, Any]]:
-        return [body for where, body in self.heard if where == path]
+        return [json.loads(body) for where, body in [*self.heard] if where == path]
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: Ears
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.heard.append((self.path, body))
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        packed = self.headers.get("Content-Encoding") == "gzip"
+        self.server.heard.append((self.path, gzip.decompress(body) if packed else body))
         self.send_response(200)
         self.send_header("Content-Length", "2")
         self.end_headers()
@@ -163,15 +168,18 @@ def env(tmp_path: Path, steps: Steps, ears: Ears) -> dict[str, str]:
 
 
 def test_by_hand_an_unusual_night_does_not_wait_for_a_person(
-    env: dict[str, str], steps: Steps, ears: Ears, metrics: tuple[int, list[str]]
+    env: dict[str, str], steps: Steps, ears: Ears
 ) -> None:
-    """`nightshelf nightly`: nothing is published, the question is printed; and the run is told, measured and
-    recorded by Airflow's own means.
+    """`nightshelf nightly`: nothing is published, the question is printed; and the run is told, measured (by
+    OpenTelemetry) and recorded by Airflow's own means.
     """
-    lineage = {"type": "http", "url": f"http://127.0.0.1:{ears.server_port}", "endpoint": "lineage"}
-    env |= told_to(metrics) | {
-        "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(lineage),
+    home = f"http://127.0.0.1:{ears.server_port}"
+    env |= {
+        "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps({"type": "http", "url": home, "endpoint": "lineage"}),
         "AIRFLOW__OPENLINEAGE__NAMESPACE": "shop",
+        "AIRFLOW__METRICS__OTEL_ON": "True",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": home,
+        "OTEL_METRIC_EXPORT_INTERVAL": "500",
     }
     steps.answer(audit=ODD)
     done = nightly(env, "--ds", DS, "--run-id", "odd", "--json")
@@ -185,10 +193,9 @@ def test_by_hand_an_unusual_night_does_not_wait_for_a_person(
 
     (told,) = ears.at("/webhook")
     assert (told["event"], told["task"], told["ds"]) == ("kept", "approve", DS)
+    assert told["why"] == f"{why}; nobody is asked here"
 
-    # The run's own duration is told by the scheduler, which is not there.
-    measured(metrics, "airflow.ti.start.nightly.clean", "airflow.ti.finish.nightly.audit.success")
-
+    assert b"ti.finish.nightly.audit.success" in ears.raw("/v1/metrics")
     jobs = {(e["eventType"], e["job"]["name"]) for e in ears.at("/lineage")}
     assert {("START", "nightly.clean"), ("COMPLETE", "nightly.clean")} <= jobs
     assert {e["job"]["namespace"] for e in ears.at("/lineage")} == {"shop"}
@@ -241,14 +248,30 @@ class Api:
         found: dict[str, Any] = self._call("GET", f"{run}/taskInstances/approve/-1/hitlDetails")
         return found
 
+    def clear(self, run: str, task: str) -> None:
+        """This task and all that comes after it are to run again."""
+        body = {
+            "dry_run": False,
+            "dag_run_id": run.rpartition("/")[2],
+            "task_ids": [task],
+            "include_downstream": True,
+            "only_failed": False,
+        }
+        self._call("POST", "/dags/nightly/clearTaskInstances", body)
+
     def answer(self, run: str, option: str) -> None:
         body = {"chosen_options": [option], "params_input": {}}
         self._call("PATCH", f"{run}/taskInstances/approve/-1/hitlDetails", body)
 
 
 @pytest.fixture
-def api(env: dict[str, str], tmp_path: Path, metrics: tuple[int, list[str]]) -> Iterator[Api]:
+def api(env: dict[str, str], tmp_path: Path, metrics: tuple[int, list[str]], ears: Ears) -> Iterator[Api]:
     env |= airflow_environment() | env | told_to(metrics)
+    env |= {
+        "AIRFLOW__TRACES__OTEL_ON": "True",
+        "OTEL_TRACES_EXPORTER": "otlp_proto_http",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{ears.server_port}",
+    }
     (tmp_path / "airflow").mkdir()
     env |= {"NIGHTSHELF_APPROVE_MINUTES": "2.5", "NIGHTSHELF_DEADLINE_MINUTES": "1"}
     env |= {"AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5"}
@@ -274,6 +297,7 @@ def test_a_person_is_asked_and_told(
     assert api.states(usual)["publish"] == "success"
     assert ears.at("/webhook") == [], "a usual night needs no person"
     measured(metrics, "airflow.dagrun.duration.success", "airflow.ti.finish.nightly.publish.success")
+    assert wait_for(lambda: b"nightly" in ears.raw("/v1/traces"), seconds=30)
 
     steps.answer(audit=ODD)
     approved = api.trigger("approved")
@@ -281,6 +305,7 @@ def test_a_person_is_asked_and_told(
     assert "1 warning of the audit" in question["body"]
     assert "95% of the products" in question["body"]
     assert "rows of users are few" in question["body"]
+    assert "First asked 20" in question["body"]
     assert "publish" not in steps.ran
     api.answer(approved, "Approve")
     assert ended(approved) == "success"
@@ -299,6 +324,25 @@ def test_a_person_is_asked_and_told(
     # A person took longer than the night may: that is told while it waits, by the triggerer.
     assert [t["event"] for t in told] == ["approval", "late", "kept"]
     assert {t["ds"] for t in told} == {DS}
+
+    # Thought better of: the night that was kept back is published after all.
+    steps.answer(audit=ODD)
+    api.clear(alone, "approve")
+    asked(alone)
+    api.answer(alone, "Approve")
+    wait_for(lambda: api.states(alone)["report"] == "success" and api.state(alone) == "success", seconds=300)
+    assert api.states(alone)["publish"] == "success"
+    assert "--kept" not in steps.calls[-1]
+
+    # Another audit, other numbers. Airflow keeps its first question: people are sent the new ones.
+    steps.answer(audit=ODD | {"list_change": 0.99})
+    api.clear(alone, "audit")
+    asked(alone)
+    last = [t for t in ears.at("/webhook") if t["event"] == "approval"][-1]
+    assert "99% of the products" in last["why"]
+    api.answer(alone, "Reject")
+    wait_for(lambda: api.states(alone)["report"] == "success" and api.state(alone) == "success", seconds=300)
+    assert api.states(alone)["publish"] == "skipped"
 
     steps.answer(clean={"exit": 10})
     failed = api.trigger("failed")

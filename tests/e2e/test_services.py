@@ -5,6 +5,7 @@ The tests stand in the order of a week: the first night, a run by hand, a task a
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 from collections.abc import Iterator
@@ -14,14 +15,17 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from sqlalchemy import create_engine, inspect
 
 from jobs.lake.registry import NIGHTLY
 from jobs.night import safe_run_id
 from jobs.steps import STEPS
-from scripts.services import airflow
+from scripts.services import airflow, postgres
 from tests.e2e.browser import NARROW, WIDE, chromium, log_in, pictures
 from tests.faults.invariants import View, broken_now, naming, remember
 from tests.stack import Services, services
+
+SPARK = {"ingest", "clean", "check_inputs", "features", "ab_report", "audit"}
 
 pytestmark = [pytest.mark.e2e, pytest.mark.s3, pytest.mark.slow, pytest.mark.timeout(5400)]
 
@@ -65,6 +69,8 @@ def versions(running: Services) -> set[tuple[str, str]]:
 def test_the_scheduled_night(running: Services, scheduled: dict[str, Any]) -> None:
     tasks = running.api.tasks("nightly", scheduled["dag_run_id"])
     assert {name: t["state"] for name, t in tasks.items()} == {s.name: "success" for s in STEPS}
+    # Where there is a cluster, steps are submitted to it.
+    assert {name for name, t in tasks.items() if t["operator"] == "SparkStepOperator"} == SPARK
     published_by(running, scheduled["dag_run_id"], running.ds)
 
 
@@ -204,6 +210,7 @@ def test_a_shopper_is_forgotten_and_no_night_brings_them_back(
     assert gone not in json.dumps(audit)
     logs = [p for p in running.stack.folder.rglob("*.log") if "dag_id=forget_user" in str(p)]
     assert logs
+    logs += running.stack.folder.glob("spark/worker-*/app-*/*/std*")
     assert [p for p in logs if gone.encode() in p.read_bytes()] == []
 
     again = running.api.trigger("nightly", ds=running.ds, retrain="auto", run_id="after-erasure")
@@ -212,10 +219,30 @@ def test_a_shopper_is_forgotten_and_no_night_brings_them_back(
     nothing_of_them()
 
 
+def in_database(running: Services, wanted: list[str]) -> set[str]:
+    """Tables of Airflow's that hold one of these words: rendered fields, XComs, runs' confs, audit log."""
+    engine = create_engine(postgres.url(running.stack.ports["postgres"], airflow.DATABASE))
+    with contextlib.closing(engine.raw_connection()) as connection, connection.cursor() as cursor:
+        tables = inspect(engine).get_table_names()
+        assert {"xcom", "rendered_task_instance_fields", "dag_run", "log"} <= {*tables}
+        found = set()
+        for table in tables:
+            cursor.execute(
+                f'SELECT count(*) FROM "{table}" r, unnest(%s) w WHERE strpos(r::text, w) > 0', (wanted,)
+            )
+            found |= {table} if cursor.fetchone()[0] else set()
+    engine.dispose()
+    return found
+
+
 def test_no_secret_in_logs_or_in_the_lake(running: Services, scheduled: dict[str, Any]) -> None:
-    """Of all these nights: logs of services and of tasks, reports, run records, and what tasks handed on."""
+    """Of all these nights: logs of services, of tasks and of Spark's executors, reports, run records, and all
+    that Airflow's database keeps.
+    """
     secrets = [s.encode() for s in running.stack.secrets().all()]
-    logs = [p for p in running.stack.folder.rglob("*.log") if p.is_file()]
+    executors = [*running.stack.folder.glob("spark/worker-*/app-*/*/std*")]
+    assert executors
+    logs = [p for p in running.stack.folder.rglob("*.log") if p.is_file()] + executors
     nights = {p["run_id"] for p in running.lake.publishes() if p["kind"] == "night"}
     assert nights
     assert sum("task_id=publish" in str(p) for p in logs) >= len(nights)
@@ -223,6 +250,6 @@ def test_no_secret_in_logs_or_in_the_lake(running: Services, scheduled: dict[str
     kept = running.lake.listing("runs")
     assert any(uri.endswith("report.html") for uri in kept)
     assert [uri for uri in kept if any(s in running.lake.fetch(uri) for s in secrets)] == []
-    handed = {s.name: running.api.xcom("nightly", scheduled["dag_run_id"], s.name) for s in STEPS}
-    assert handed["publish"]
-    assert not any(s.decode() in json.dumps(handed) for s in secrets)
+    run = scheduled["dag_run_id"]
+    assert "dag_run" in in_database(running, [run]), "else nothing would ever be found"
+    assert in_database(running, [s.decode() for s in secrets]) == set()

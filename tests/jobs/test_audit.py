@@ -9,6 +9,7 @@ import pytest
 
 from jobs import audit, check_inputs, quality, recommend, train_recommender
 from jobs.errors import GateFailed
+from jobs.lake.publish import Publisher
 from jobs.lake.registry import NIGHTLY
 from jobs.night import Options
 from tests.expectations.good_rows import DS, good
@@ -98,6 +99,25 @@ def test_a_shop_of_one_product_passes_though_that_has_no_neighbours(night: Night
     assert len(night.read("similar_items")) == 0
     failed = failed_rules(night.notes()["audit"])
     assert failed["similar_items", "every_product_has_neighbours"] == 1
+
+
+def test_how_much_of_the_lists_is_new_is_handed_on(make_night: MakeNight) -> None:
+    """Approval asks by this number."""
+    yesterday = make_night((DS - timedelta(days=1)).isoformat(), run_id="yesterday")
+    lists = (("u1", "p1", "p2"), ("u2", "gone", "out"))
+    rows = [
+        good("recommendations", user_id=user, rank=rank, product_id=product, ds=yesterday.ds)
+        for user, *products in lists
+        for rank, product in enumerate(products, start=1)
+    ]
+    put(yesterday, "recommendations", rows, [yesterday.ds])
+    yesterday.mark_audited("recommendations")
+    Publisher(yesterday.catalog).publish(yesterday.staging, yesterday.ds.isoformat())
+    today = make_night(DS.isoformat(), run_id="today")
+    stage_inputs(today)
+    pass_inputs(today)
+    stage_outputs(today)
+    assert audit.run(today)["list_change"] == 0.5
 
 
 def test_a_shop_with_nothing_in_stock_is_stopped_and_told(night: Night) -> None:
