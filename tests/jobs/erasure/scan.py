@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import io
+import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,28 +12,38 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+# NumPy keeps texts as UTF-32; of UTF-16, some tools do.
+_ENCODINGS = ("utf-8", "utf-16-le", "utf-32-le")
+
 
 def places(lake: Path, user_id: str) -> set[str]:
     """Files below the folder that hold the id: as they lie, unpacked, or cell by cell."""
-    wanted = user_id.encode()
+    wanted = [user_id.encode(encoding) for encoding in _ENCODINGS]
     files = [p for p in lake.rglob("*") if p.is_file()]
-    return {str(p.relative_to(lake)) for p in files if any(wanted in part for part in _parts(p))}
+    return {
+        str(p.relative_to(lake))
+        for p in files
+        if any(form in part for part in (p.name.encode(), *_parts(p.read_bytes())) for form in wanted)
+    }
 
 
-def _parts(path: Path) -> Iterator[bytes]:
-    data = path.read_bytes()
+def _parts(data: bytes) -> Iterator[bytes]:
+    """A file's bytes, and what is packed in them; a packed file is looked into like any other."""
     yield data
-    yield path.name.encode()
     if data[:4] == b"PAR1":
-        yield from _cells(path)
+        yield from _cells(data)
     elif data[:4] == b"Obj\x01":
         yield from _avro_blocks(data)
     elif data[:2] == b"\x1f\x8b":
-        yield gzip.decompress(data)
+        yield from _parts(gzip.decompress(data))
+    elif data[:4] == b"PK\x03\x04":
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            for member in archive.namelist():
+                yield from _parts(archive.read(member))
 
 
-def _cells(path: Path) -> Iterator[bytes]:
-    file = pq.ParquetFile(path)
+def _cells(data: bytes) -> Iterator[bytes]:
+    file = pq.ParquetFile(io.BytesIO(data))
     yield str(file.metadata.to_dict()).encode()
     for group in range(file.metadata.num_row_groups):
         for column in file.read_row_group(group).columns:
