@@ -21,13 +21,26 @@ from jobs.night import REVIEWS
 
 INSTEAD = "(forgotten)"
 _READ_AGAIN = ("runs", REVIEWS)
+# Arrays of a run's shop hold a shopper's rows under their place among the ids, which lie beside them.
+_ARRAYS, _IDS = ".npz", "users.parquet"
 # Tags, with what stands between those of styles and programs.
 _MARKUP = re.compile(r"(<style\b.*?</style>|<script\b.*?</script>|<[^>]*>)", re.DOTALL)
 
 
 def shards(store: Store, person: Person) -> list[str]:
-    """Files under `work/` that hold the shopper: a step that resumes makes them again."""
-    return [k for k in store.list("work") if _holds(store, key=k, person=person)]
+    """Files under `work/` that hold the shopper: a step that resumes makes them again.
+
+    A shop goes whole or not at all; of one without its ids nobody can tell whose rows it has.
+    """
+    keys = store.list("work")
+    held = {k for k in keys if not k.endswith(_ARRAYS) and _holds(store, key=k, person=person)}
+    shops = {_folder(k) for k in keys if k.endswith(_ARRAYS)}
+    gone = {f for f in shops if f"{f}/{_IDS}" not in keys} | (shops & {_folder(k) for k in held})
+    return [k for k in keys if k in held or _folder(k) in gone]
+
+
+def _folder(key: str) -> str:
+    return key.rpartition("/")[0]
 
 
 def unfinished(store: Store, person: Person) -> list[str]:
@@ -35,7 +48,13 @@ def unfinished(store: Store, person: Person) -> list[str]:
 
     A writer that is still at work on one of them fails, and is tried again.
     """
-    return [e.key for e in store.unfinished() if _holds(store, key=e.key, person=person)]
+    found = [e.key for e in store.unfinished()]
+    return [k for k in found if _numbers(k) or _holds(store, key=k, person=person)]
+
+
+def _numbers(key: str) -> bool:
+    """A hidden file of a run's arrays; those of models hold no shopper's rows."""
+    return key.startswith("work/") and _ARRAYS in key
 
 
 def _holds(store: Store, key: str, person: Person) -> bool:
