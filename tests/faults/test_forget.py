@@ -20,7 +20,7 @@ from tests.faults.conftest import BASE, DS, KILLED, Barrier, Done, Toy, ended
 from tests.faults.forks import Child
 from tests.faults.invariants import Before, naming, remember
 from tests.faults.recorder import Case
-from tests.faults.toy import SECOND, SHOPPER, land
+from tests.faults.toy import SECOND, SHOPPER, land, without
 from tests.jobs.erasure.scan import places
 
 MakeBarrier = Callable[[str], Barrier]
@@ -78,10 +78,6 @@ def lake(toy: Toy) -> Lake:
     assert found.named >= {"events_clean", "users", "quarantine", "recommendations", "audiences"}
     found.rows = found.now()
     return found
-
-
-def without(rows: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    return {t: [r for r in found if SHOPPER not in str(r)] for t, found in rows.items()}
 
 
 def settled(lake: Lake, done: Done, case: Case) -> None:

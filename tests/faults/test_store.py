@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from tests.faults.conftest import BASE, PHASES, Done, Toy, of_run, plain_environment, resume_from
+from tests.faults.conftest import BASE, DS, PHASES, Done, Toy, of_run, plain_environment, resume_from
 from tests.faults.forks import Forks
 from tests.faults.invariants import Before, naming, remember
 from tests.faults.proxy import Fault, Proxy, proxy
 from tests.faults.reader import Bucket, Outside
 from tests.faults.recorder import Case
 from tests.faults.test_catalog import one_line
-from tests.faults.toy import SHOPPER
+from tests.faults.toy import SHOPPER, without
 
 pytestmark = pytest.mark.s3
 KEY, SECRET = "test:tester", "testing"
@@ -110,9 +110,11 @@ def small(rows: dict[str, list[dict[str, Any]]], run: str) -> dict[str, list[dic
 
 @pytest.mark.slow
 @pytest.mark.parametrize("phase", ["clean", "publish"])
-def test_a_store_that_refuses_everything(phase: str, on_s3: Toy, wire: Proxy, case: Case) -> None:
+def test_a_store_that_refuses_everything(
+    phase: str, on_s3: Toy, wire: Proxy, case: Case, expected: Any
+) -> None:
     """Exit 20 and one sentence; nothing is shown; once it answers, the same command ends well."""
-    toy, run = on_s3, f"refused-{phase}"
+    toy, run, shown = on_s3, f"refused-{phase}", on_s3.lake.published(DS)
     before = list(PHASES[: PHASES.index(phase)])
     if before:
         assert toy.run(",".join(before), run=run).returncode == 0
@@ -122,10 +124,10 @@ def test_a_store_that_refuses_everything(phase: str, on_s3: Toy, wire: Proxy, ca
     wire.heal()
     case.exit(done.returncode, 20, told=done.stderr)
     one_line(done.stderr)
-    case.check(toy.view())
+    case.check(toy.view(expected=shown))
     done = toy.run(",".join(PHASES[PHASES.index(phase) :]), run=run)
     case.exit(done.returncode, 0, told=done.stderr)
-    case.check(toy.view())
+    case.check(toy.view(expected=small(expected, run)))
 
 
 WRONG = {
@@ -138,21 +140,22 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_settings_of_the_store(name: str, on_s3: Toy, case: Case) -> None:
     """Exit 2: trying again would not help. The secret is not told."""
+    shown = on_s3.lake.published(DS)
     done = on_s3.run(run=f"wrong-{name}", **WRONG[name])
     case.fault()
     refused(done, case)
-    case.check(on_s3.view())
+    case.check(on_s3.view(expected=shown))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WRONG)
 def test_settings_go_wrong_before_publish(name: str, on_s3: Toy, case: Case) -> None:
-    run = f"later-{name}"
+    run, shown = f"later-{name}", on_s3.lake.published(DS)
     assert on_s3.run("clean,audit", run=run).returncode == 0
     done = on_s3.run("publish", run=run, **WRONG[name])
     case.fault()
     refused(done, case)
-    case.check(on_s3.view())
+    case.check(on_s3.view(expected=shown))
 
 
 def refused(done: Done, case: Case) -> None:
@@ -165,7 +168,7 @@ def refused(done: Done, case: Case) -> None:
 
 def test_a_bucket_that_is_gone(on_s3: Toy, case: Case, expected: Any) -> None:
     """Its owner removed it between two nights, and brings it back from a copy."""
-    toy, store = on_s3, on_s3.lake.bucket
+    toy, store, shown = on_s3, on_s3.lake.bucket, on_s3.lake.published(DS)
     assert store
     bucket = toy.lake.lake.removeprefix("s3://").partition("/")[0]
     copy = take_away(store, bucket)
@@ -176,7 +179,7 @@ def test_a_bucket_that_is_gone(on_s3: Toy, case: Case, expected: Any) -> None:
         assert bucket in done.stderr
     finally:
         bring_back(store, bucket, copy)
-    case.check(toy.view())
+    case.check(toy.view(expected=shown))
     done = toy.run(run="back")
     case.exit(done.returncode, 0, told=done.stderr)
     case.check(toy.view(expected=small(expected, "back")))
@@ -208,6 +211,7 @@ def test_a_store_that_keeps_what_an_erasure_deletes(
     wire.heal()
     toy = with_a_night(wire, s3_endpoint, processes, tmp_path)
     lake, old = toy.lake, set(toy.lake.listing("warehouse/recommendations"))
+    others = without(lake.published(BASE))
     named = naming(lake, SHOPPER)
     wire.inject(Fault("keys_kept"))
     done = toy.cli("forget", "--user", SHOPPER)
@@ -224,4 +228,5 @@ def test_a_store_that_keeps_what_an_erasure_deletes(
     assert not old & set(lake.listing("warehouse/recommendations"))
     assert named
     # It writes files of every date again.
-    case.check(toy.view(before=Before(sequence=toy.before.sequence), forgotten={SHOPPER: named}))
+    before = Before(sequence=toy.before.sequence)
+    case.check(toy.view(before=before, ds=BASE, expected=others, forgotten={SHOPPER: named}))

@@ -79,11 +79,16 @@ def fill(night: Night) -> dict[str, Any]:
 
 def _stage_crowded(night: Night, table: Table, rows: list[Row]) -> None:
     folder, keys = night.new_data_dir(table.name), []
-    for number in range(_CROWD):
-        row = dict(rows[number % len(rows)], rank=number + 1)
+    for number, row in enumerate(crowd(rows)):
         keys.append(f"{folder}/part-{number}.parquet")
         night.store.write_parquet(keys[-1], pa.Table.from_pylist([row], schema=table.schema))
     night.stage_files(table.name, keys)
+
+
+def crowd(rows: list[Row]) -> list[Row]:
+    """The rows of a crowded table: those of a plain one again and again, each at a rank of its own."""
+    ordered = sorted(rows, key=lambda r: str(r["user_id"]))
+    return [dict(ordered[number % len(rows)], rank=number + 1) for number in range(_CROWD)]
 
 
 def mark(night: Night) -> dict[str, Any]:
@@ -195,6 +200,11 @@ def _row(table: Table, night: Night, number: int) -> dict[str, Any]:
     if "model_version" in row:
         row["model_version"] = night.run_id
     return row
+
+
+def without(rows: dict[str, list[Row]]) -> dict[str, list[Row]]:
+    """Every table's rows that do not name the shopper."""
+    return {t: [r for r in found if SHOPPER not in str(r)] for t, found in rows.items()}
 
 
 def main() -> None:
