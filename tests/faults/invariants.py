@@ -145,19 +145,22 @@ def _landed(view: View, intake: list[dict[str, Any]]) -> list[str]:
     # The dates of the runs that readers see: one that was rolled back has built nothing for them.
     runs = view.lake.pointers().get("runs")
     horizon = max((r["ds"].isoformat() for r in view.lake.rows(runs)), default="") if runs else ""
-    for uri in view.lake.listing("landing"):
-        # What a kill in mid-write leaves beside it counts for nobody.
-        if "/_batches/" in uri and uri.endswith(".json"):
-            batch = json.loads(view.lake.fetch(uri))
-            for entity, body in batch["entities"].items():
-                for day, arrived, rows in [*body["days"], *body.get("forgotten", [])]:
-                    if arrived <= horizon and day <= horizon:
-                        counts[batch["source"], entity, day] += rows
+    for batch in _batches(view.lake):
+        for entity, body in batch["entities"].items():
+            for day, arrived, rows in [*body["days"], *body.get("forgotten", [])]:
+                if arrived <= horizon and day <= horizon:
+                    counts[batch["source"], entity, day] += rows
     told = {(r["source"], r["entity"], r["ds"].isoformat()): r["rows_in"] for r in intake}
     if counts and +counts != Counter(told):
         odd = sorted(set(counts.items()) ^ set(told.items()))[:3]
         return [f"landed rows and intake differ, for example {odd}"]
     return []
+
+
+def _batches(lake: Outside) -> list[dict[str, Any]]:
+    """The manifests of what has landed; what a kill in mid-write leaves beside them counts for nobody."""
+    uris = (u for u in lake.listing("landing") if "/_batches/" in u and u.endswith(".json"))
+    return [json.loads(lake.fetch(uri)) for uri in uris]
 
 
 def isolation(view: View) -> Found:
@@ -180,21 +183,29 @@ def audited(view: View) -> Found:
     published = [p for p in view.lake.publishes() if p["kind"] == "night"]
     if not published:
         return None
-    broken, last = [], published[-1]
-    for table, metadata in last["tables"].items():
+    # Of a run that was begun anew, the records are those of its last publish.
+    newest = {p["run_id"]: p for p in published}
+    return [b for p in newest.values() for b in _unaudited(view.lake, p, p["seq"] == published[-1]["seq"])]
+
+
+def _unaudited(lake: Outside, night: dict[str, Any], last: bool) -> list[str]:
+    """What a publish showed that its run's records do not bear out; of an old run they may be gone."""
+    broken, run = [], night["run_id"]
+    for table, metadata in night["tables"].items():
         if table == LASTING:
             continue
         try:
-            record = view.lake.json(f"runs/{last['run_id']}/staged/{table}.json")
+            record = lake.json(f"runs/{run}/staged/{table}.json")
         except FileNotFoundError:
-            broken.append(f"{table}: published by {last['run_id']}, which has no record of staging it")
+            broken += [f"{table}: published by {run}, which has no record of staging it"] if last else []
             continue
         if not metadata == record["metadata"] == record["audited"]:
-            broken.append(f"{table}: published {metadata}, audited {record['audited']}")
-    step = view.lake.json(f"runs/{last['run_id']}/steps/audit.json")
-    if step["outcome"] != "done":
-        broken.append(f"the audit of {last['run_id']} ended as {step['outcome']}")
-    return broken
+            broken.append(f"{table}: published by {run} as {metadata}, audited {record['audited']}")
+    try:
+        outcome = lake.json(f"runs/{run}/steps/audit.json")["outcome"]
+    except FileNotFoundError:
+        outcome = "gone" if last else "done"
+    return broken if outcome == "done" else [*broken, f"the audit of {run} ended as {outcome}"]
 
 
 def monotonic(view: View) -> Found:
@@ -267,7 +278,8 @@ def _unproven(lake: Outside, name: str) -> list[str]:
 
 
 def no_leak(view: View) -> Found:
-    """8. Nothing reachable is missing, nothing unreachable is older than the grace period.
+    """8. Nothing reachable is missing: files of tables, what has landed, models in service. Nothing
+    unreachable, in the tables' folder or the landing, is older than the grace period.
 
     Reachable is what any publish since the last erasure showed: `rollback` may go back to each. A case lasts
     minutes, so what a killed attempt left is younger than the grace period; `orphans` counts it.
@@ -281,13 +293,40 @@ def no_leak(view: View) -> Found:
                 reachable.add(metadata)
                 reachable |= set(view.lake.manifests(metadata))
                 reachable |= {f.uri for f in view.lake.data_files(metadata)}
-    there = set(view.lake.listing("warehouse"))
-    broken = [f"missing: {uri}" for uri in sorted(reachable - there)]
-    orphans = there - reachable
+    written = view.lake.written("warehouse")
+    broken = [f"missing: {uri}" for uri in sorted(reachable - {*written})]
+    orphans = {uri: when for uri, when in written.items() if uri not in reachable}
     view.orphans = len(orphans)
-    if not view.lake.lake.startswith("s3://"):
-        ages = {u: time.time() - Path(u.removeprefix("file://")).stat().st_mtime for u in orphans}
-        broken += [f"nobody reaches {u}, and it is old" for u, age in ages.items() if age > GRACE_SECONDS]
+    unnamed, lost = _landing(view.lake)
+    old = time.time() - GRACE_SECONDS
+    broken += [f"nobody reaches {u}, and it is old" for u, t in (orphans | unnamed).items() if t < old]
+    return broken + lost + _not_there(view.lake)
+
+
+def _landing(lake: Outside) -> tuple[dict[str, float], list[str]]:
+    """Landed files that no manifest names, and when each was written; folders that one names in vain."""
+    bodies = [b for batch in _batches(lake) for b in batch["entities"].values()]
+    files = {u: t for u, t in lake.written("landing").items() if "/_batches/" not in u}
+    folders = {u.removeprefix("file://").removeprefix(f"{lake.lake}/").rpartition("/")[0] for u in files}
+    # Nothing is left of one whose shoppers were all forgotten.
+    named = {b["folder"] for b in bodies if b["days"]}
+    lost = [f"missing: {folder}, which a manifest names" for folder in sorted(named - folders)]
+    known = tuple(f"{lake.lake}/{b['folder']}/" for b in bodies)
+    return {u: t for u, t in files.items() if not u.removeprefix("file://").startswith(known)}, lost
+
+
+def _not_there(lake: Outside) -> list[str]:
+    """Models in service whose files are gone: of each, the newest that was accepted."""
+    tables = lake.pointers()
+    rows = lake.rows(tables["models"]) if "models" in tables else []
+    accepted = [r for r in rows if r["verdict"] == "accepted"]
+    served = {r["model"]: r["location"] for r in sorted(accepted, key=lambda r: (r["ds"], r["version"]))}
+    broken = []
+    for model, location in served.items():
+        try:
+            lake.json(f"{location}/card.json")
+        except FileNotFoundError:
+            broken.append(f"missing: the {model} in service, {location}")
     return broken
 
 

@@ -81,14 +81,22 @@ class Outside:
 
     def listing(self, prefix: str) -> list[str]:
         """URIs below a folder of the lake, in the form in which the lake's metadata names them."""
+        return sorted(self.written(prefix))
+
+    def written(self, prefix: str) -> dict[str, float]:
+        """Those URIs, and when each was last written, in seconds UTC."""
         if not self.lake.startswith("s3://"):
-            base = Path(self.lake, prefix)
-            return sorted(f"file://{p}" for p in base.rglob("*") if p.is_file())
+            found = ((p, p.stat()) for p in Path(self.lake, prefix).rglob("*") if p.is_file())
+            return {f"file://{path}": about.st_mtime for path, about in found}
         assert self.bucket
         bucket, _, root = self.lake.removeprefix("s3://").partition("/")
         pages = self.bucket.client().get_paginator("list_objects_v2")
-        found = pages.paginate(Bucket=bucket, Prefix=f"{root}/{prefix}")
-        return sorted(f"s3://{bucket}/{o['Key']}" for page in found for o in page.get("Contents", []))
+        objects = pages.paginate(Bucket=bucket, Prefix=f"{root}/{prefix}")
+        return {
+            f"s3://{bucket}/{o['Key']}": o["LastModified"].timestamp()
+            for page in objects
+            for o in page.get("Contents", [])
+        }
 
     def _once(self, uri: str) -> bytes:
         """Files that never change are read once."""
