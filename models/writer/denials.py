@@ -20,7 +20,8 @@ _NOT = (
     "not|cannot|(?:is|are|was|were|do|does|did|could|wo|would|should|has|have|had|must)n t|can t"
     "|(?:is|are|do|does|ca|wo)nt"
 )
-_NO = f"{_NOT}|no|non|without|never|none|nor|neither|w o"
+# "Sub-zero" is a temperature.
+_NO = f"{_NOT}|no|(?<!sub )zero|non|without|never|none|nor|neither|w o"
 # What may stand between the denial and what is denied.
 _FILLER = (
     "a|an|the|any|at|all|be|been|being|to|very|really|fully|completely|entirely|truly|quite|necessarily|made"
@@ -37,6 +38,8 @@ _BREAK = (
     "but|yet|while|though|only|just|merely|simply|because|so|that|which|except|matter|doubt|wonder|more|less"
     "|longer|miss|forget|is|are|has|have|it|they|can"
 )
+# "No added sugar" denies what is added, and not that there is some.
+PARTLY = frozenset(("added", "extra", "additional"))
 _WORD = rf"(?: (?!(?:{_BREAK})\b)[^ {HAN}]+)"
 _ZH_FILLER = (
     "可以?|能够?|得|要|宜|会|应|再|太|很|是|为|以|用于?|于|在|到|被|有|含有?|任何|直接|进行|使用|采用|支持"

@@ -12,7 +12,7 @@ from itertools import accumulate, chain
 from typing import Any
 
 from models.writer.answers import is_absent, is_answer, is_no, named
-from models.writer.denials import DENIED, IMITATED, clauses, imitated, taken_back
+from models.writer.denials import DENIED, IMITATED, PARTLY, clauses, imitated, taken_back
 from models.writer.measures import LESS_EXACT
 from models.writer.quantities import Number, numbers
 from models.writer.text import clean_string, is_han, units
@@ -147,14 +147,16 @@ class Evidence:
 
     def denies(self, phrase: tuple[str, ...], how: str = DENIED) -> bool:
         """Whether a string takes the units back: says "not waterproof"; for `IMITATED`, "faux leather"."""
+        around = list(self._around(phrase))
         if how == IMITATED:
-            around = self._around(phrase)
             return any(taken_back(before, phrase, after, likely=True) == how for before, after in around)
-        if any(taken_back(before, phrase, after) for before, after in self._around(phrase)):
+        around = [(before, after) for before, after in around if PARTLY.isdisjoint(before[-1:])]
+        if any(taken_back(before, phrase, after) for before, after in around):
             return True
-        if any(_without_can(named(name)) == _without_can(phrase) for name, _ in self.denied):
+        wholly = (name for name, value in self.denied if PARTLY.isdisjoint(units(value)))
+        if any(_without_can(named(name)) == _without_can(phrase) for name in wholly):
             return True
-        likely = any(taken_back(before, phrase, after, likely=True) for before, after in self._around(phrase))
+        likely = any(taken_back(before, phrase, after, likely=True) for before, after in around)
         return likely and not self.affirms(phrase)
 
     @cached_property

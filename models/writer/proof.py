@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.writer.denials import IMITATED, taken_back
+from models.writer.denials import IMITATED, PARTLY, taken_back
 from models.writer.facts import Evidence
 from models.writer.text import CLAUSE_END, units
 
@@ -40,13 +40,15 @@ def _borne(evidence: Evidence, near: tuple[Units, Units], before: Units, claim: 
     text; `behind`: the text from the claim on.
     """
     likely = taken_back(near[0], claim, near[1], likely=True)
-    # What the facts take back in the same words needs no reading.
-    if likely and evidence.says((*near[0][-_SAME:], *claim)):
+    # What the facts take back in the same words needs no reading: "not waterproof", but not the "sugar" of
+    # "sugar-free", where they may say "regular sugar".
+    if likely and evidence.says((*near[0][-_SAME:], *claim)) and taken_back(near[0], claim, (), likely=True):
         return True
     if likely == IMITATED and evidence.denies(claim, IMITATED):
         return True
     how = taken_back(near[0], claim, near[1])
     if how:
+        claim = claim if PARTLY.isdisjoint(near[0][-1:]) else (near[0][-1], *claim)
         # Artificial flowers are so all of them.
         return evidence.denies(claim, how) or any(_all_are(evidence, near[0], w) for w in _WHOLLY)
     if evidence.affirms(claim):
