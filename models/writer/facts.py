@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -31,11 +32,19 @@ ORDINARY = frozenset(
 ORDINARY_HAN = frozenset(
     "其他 其它 通用 标准 普通 默认 日常 家用 适合 一般 常规 不限 均码 产品 商品 材质 颜色 风格".split()  # noqa: SIM905
 )
+# Sizes and shapes are values that copy also says in passing, of anything: "Small things, done well", "a long
+# weekend". One is judged only where a product of the same category has it under an attribute name that this
+# product has too: there it would be another product's size.
+EVERYDAY = frozenset("small large short long high low round space cloth".split())  # noqa: SIM905
 _YES = {"en": ("Yes", "No"), "zh": ("是", "否")}
 _SEPARATOR = "\x1f"
 _BITS = {"0", "1"}
 _ABLE = (("支", "持"), ("可", "以"), ("可",), ("能",), ("具", "备"))
 _SHARED = "\n"  # no brand's name
+# "Lumo", "45w" and "10000mah" of "lumo45w10000mah".
+_PIECE = re.compile(r"[a-z]+(?=\d)|\d+(?:\.\d+)?[a-z]*")
+# What is asked of a product: its category, and an attribute's name.
+Question = tuple[tuple[str, ...], str]
 
 
 @dataclass(frozen=True)
@@ -125,6 +134,11 @@ class Evidence:
     def says(self, phrase: tuple[str, ...]) -> bool:
         """Whether the units stand in this order in one of the product's strings."""
         return _needle(phrase) in self._haystack
+
+    @cached_property
+    def asked(self) -> frozenset[Question]:
+        """What the product answers: its category with the name of each of its attributes."""
+        return frozenset((self.facts.category, name) for name, _ in self.facts.attributes)
 
     @cached_property
     def denied(self) -> list[tuple[str, str]]:
@@ -253,9 +267,19 @@ class Evidence:
 
     def _glued(self, code: str) -> bool:
         """ "Lumo300ml": Chinese copy writes a brand and a number without a space."""
-        word = code.rstrip("abcdefghijklmnopqrstuvwxyz").rstrip("0123456789.")
-        rest = code[len(word) :]
-        return bool(word and rest) and self.says(units(word)) and all(map(self.states, numbers(rest)))
+        pieces = _PIECE.findall(code)
+        return "".join(pieces) == code and all(map(self._has_piece, pieces))
+
+    def _has_piece(self, piece: str) -> bool:
+        """Whether the facts say the word, or state the number, perhaps with a word behind: "4kgpvc"."""
+        if not piece[0].isdigit():
+            return self.says(units(piece))
+        first = next((i for i, char in enumerate(piece) if char.isalpha()), len(piece))
+        return any(
+            all(n.unit != "code" and self.states(n) for n in numbers(piece[:end]))
+            and (end == len(piece) or self.says(units(piece[end:])))
+            for end in range(first, len(piece) + 1)
+        )
 
     @cached_property
     def _compact(self) -> set[str]:
@@ -266,7 +290,8 @@ class Lexicon:
     """The shop's known attribute values and brands: what a text may only say of a product that has it.
 
     `values`: the names of attributes that are answered by yes or no are among them. `common`: one-word brands
-    that stand in values of two other brands, and which therefore are words as well.
+    that stand in values of two other brands, and which therefore are words as well. `answers`: what some
+    product answers by an everyday word.
     """
 
     def __init__(
@@ -274,10 +299,12 @@ class Lexicon:
         values: Iterable[tuple[str, ...]] = (),
         brands: Iterable[str] = (),
         common: Iterable[str] = (),
+        answers: Mapping[str, Collection[Question]] | None = None,
     ) -> None:
         self.values = frozenset(values)
         self.brands = {units(b): b for b in sorted(set(brands)) if units(b)}
         self.common = frozenset(common)
+        self.answers = answers or {}
         self._brands: dict[str, list[tuple[str, ...]]] = {}
         for phrase in self.brands:
             self._brands.setdefault(phrase[0], []).append(phrase)
@@ -290,8 +317,13 @@ class Lexicon:
         owners: dict[tuple[str, ...], str] = {}
         names = _Names()
         brands: set[str] = set()
+        answers: dict[str, set[Question]] = {}
         for facts in products:
-            values = {units(p) for _, v in facts.attributes for p in parts(v)}
+            pairs = [(name, units(p)) for name, v in facts.attributes for p in parts(v)]
+            for name, value in pairs:
+                for word in EVERYDAY.intersection(value) if len(value) == 1 else ():
+                    answers.setdefault(word, set()).add((facts.category, name))
+            values = {value for _, value in pairs}
             counts.update(values)
             for value in values:
                 if owners.setdefault(value, facts.brand) != facts.brand:
@@ -301,7 +333,8 @@ class Lexicon:
                 brands.add(facts.brand)
         known = {v for v, n in counts.items() if n >= MIN_VALUE_PRODUCTS and _telling(v)}
         known |= {phrase for phrase in map(named, names.answered()) if _telling(phrase)}
-        return Lexicon(known, brands, _shared_words(owners) & {u for b in brands for u in units(b)})
+        common = _shared_words(owners) & {u for b in brands for u in units(b)}
+        return Lexicon(known, brands, common, answers)
 
     def brands_in(self, text: tuple[str, ...]) -> list[tuple[str, ...]]:
         """Brands that the units mention."""
@@ -318,6 +351,12 @@ class Lexicon:
                 hits.append((at, at + length))
             at += length or 1
         return hits
+
+    def in_passing(self, phrase: tuple[str, ...], asked: Collection[Question]) -> bool:
+        """Whether the phrase is an everyday word that answers nothing of what a product is asked."""
+        if len(phrase) > 1 or phrase[0] not in EVERYDAY:
+            return False
+        return not any(question in asked for question in self.answers.get(phrase[0], ()))
 
     def _longest(self, text: tuple[str, ...], at: int) -> int:
         for length in range(min(MAX_VALUE_UNITS, len(text) - at), 0, -1):

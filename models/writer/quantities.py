@@ -80,7 +80,7 @@ _ZH_AFTER = ("年四季", "年一度", "年到头")
 
 # The first character decides which of them is tried: most characters begin no number.
 _NUMBER = re.compile(
-    r"(?<![a-z])(?=[a-z])(?:(?P<code>(?<!\d)[a-z]+-?\d[a-z0-9-]*)"
+    r"(?<![a-z])(?=[a-z])(?:(?P<code>(?<!\d)[a-z]+-?\d(?:[a-z0-9-]|\.\d)*)"
     rf"|(?=[hqt])(?P<part>half|(?:three[ -])?quarter)s?(?:[ -](?:of )?an?)?(?![a-z])"
     rf"|(?=[bdefhmnost])(?P<said>{_SAID}))"
     rf"|(?=[\d.\u00bc-\u00be\u2150-\u215e])(?P<value>{_DIGITS})"
@@ -96,7 +96,7 @@ _MINUS = re.compile(rf"(?<![^\W{HAN}])(?<![-\u2010-\u2015\u2212.'\"\u201d\u2033\
 _BEFORE_MINUS = re.compile(f"(?![{HAN}])|[度为在于是约至到下]")
 # What can be less than nothing.
 _SIGNED = frozenset({"°c", "°f", "°", "db", "v"})
-_GLUED = re.compile("[a-z][a-z0-9]*")
+_GLUED = re.compile(r"[a-z](?:[a-z0-9]|\.\d)*")
 _NEXT = re.compile(rf"{GAP}([{HAN}]|(?:(?![{HAN}])[^\W\d_])+)")
 # They do not say what is counted: "2 in one", "5 of them".
 _FUNCTION = frozenset(

@@ -322,6 +322,8 @@ class Verifier:
             # The material that the product only resembles need not be one of the shop's values.
             like = ((i, i + len(m)) for m in brief.evidence.imitated for i in places(clause, m))
             for start, end in chain(self.lexicon.found(clause), like):
+                if self.lexicon.in_passing(clause[start:end], brief.evidence.asked):
+                    continue
                 if not bears_out(brief.evidence, whole, (at, at + len(clause)), at + start, at + end):
                     joiner = "" if is_han(clause[start]) else " "
                     return f"'{joiner.join(clause[start:end])}' is no value of this product"

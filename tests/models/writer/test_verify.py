@@ -130,6 +130,59 @@ def test_only_looks_wrong(check: str, language: str, text: str, changes: dict[st
     assert verdict.checks[check] == ""
 
 
+@pytest.mark.parametrize(
+    ("text", "more", "ok"),
+    [
+        # Bags come in "small", and mugs of the shop in other sizes, or in none.
+        ("A red stoneware mug. Small things, done well.", {}, True),
+        ("A red stoneware mug. Small things, done well.", {"size": "M"}, True),
+        ("A red stoneware mug for a long weekend.", {"handle": "long"}, True),
+        # Another mug has a short handle.
+        ("A red stoneware mug with a short handle.", {"handle": "long"}, False),
+        ("A red stoneware mug with a short handle.", {"handle": "short"}, True),
+        ("A red stoneware mug. In short, a good one.", {}, True),
+        ("A red stoneware mug in sky blue.", {}, False),
+    ],
+)
+def test_an_everyday_word_is_judged_where_it_would_be_another_products_value(
+    text: str, more: dict[str, str], ok: bool
+) -> None:
+    def bag(number: int, size: str) -> dict[str, Any]:
+        told = json.dumps({"size": size, "handle": "short"})
+        return product(number, "Havra", "x/x", "x/x") | {"category": "Bags > Tote", "attributes_en": told}
+
+    mine = row({"more": more})
+    short = product(9, "Havra", "red/红色", "stoneware/炻瓷") | {"attributes_en": '{"handle": "short"}'}
+    verifier = judge("en", [mine, *ROWS[1:], short, *(bag(20 + i, "small") for i in range(3))])
+    failed = verifier.verify(text, verifier.brief(facts("en", mine))).failed
+    assert ("values" not in failed) == ok, failed
+
+
+@pytest.mark.parametrize(
+    ("attributes", "text", "ok"),
+    [
+        # Chinese copy writes brands, numbers and materials without a space.
+        ({"笔尖": "0.5mm"}, "Lumo0.5mm", True),
+        ({"笔尖": "0.5mm"}, "Lumo0.7mm", False),
+        ({"笔尖": "5mm"}, "Lumo0.5mm", False),
+        ({"功率": "45W", "电量": "10000mAh"}, "Lumo45W10000mAh", True),
+        ({"功率": "45W", "电量": "20000mAh"}, "Lumo45W10000mAh", False),
+        ({"重量": "4kg", "外层": "PVC"}, "Lumo4kgPVC", True),
+        ({"重量": "4kg", "外层": "PVC"}, "4kgPVC", True),
+        ({"重量": "4kg", "外层": "TPE"}, "Lumo4kgPVC", False),
+        ({"重量": "5kg", "外层": "PVC"}, "Lumo4kgPVC", False),
+        ({"重量": "4kg", "外层": "PVC"}, "Havra4kgPVC", False),
+        ({"重量": "4kg"}, "4K", False),
+    ],
+)
+def test_a_brand_a_number_and_a_material_in_one_word_are_read_apart(
+    attributes: dict[str, str], text: str, ok: bool
+) -> None:
+    mine = row({"attributes_zh": json.dumps(attributes)})
+    failed = judge("zh").verify(f"这款马克杯，{text}。", brief("zh", mine)).failed
+    assert ("numbers" not in failed) == ok, failed
+
+
 def test_too_short_is_no_description() -> None:
     assert "length" in judge("en").verify("Red mug", brief("en")).failed
 
