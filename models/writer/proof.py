@@ -17,9 +17,20 @@ _WHOLLY = (("artificial",), ("仿", "真"))
 
 def proves(evidence: Evidence, text: str, start: int, end: int) -> bool:
     """Whether the facts bear out `text[start:end]`, a claim in a text that `normalise` has seen."""
-    around, rest = text[max(0, start - _REACH) : start], text[end : end + _REACH]
-    near = units(CLAUSE_END.split(around)[-1]), units(CLAUSE_END.split(rest)[0])
-    return _borne(evidence, near, units(around), units(text[start:end]), units(text[start : start + _REACH]))
+    around = text[max(0, start - _REACH) : start]
+    return _borne(
+        evidence,
+        beside(text, start, end),
+        units(around),
+        units(text[start:end]),
+        units(text[start : start + _REACH]),
+    )
+
+
+def beside(text: str, start: int, end: int) -> tuple[Units, Units]:
+    """What stands before and behind `text[start:end]` in its clause."""
+    before, behind = text[max(0, start - _REACH) : start], text[end : end + _REACH]
+    return units(CLAUSE_END.split(before)[-1]), units(CLAUSE_END.split(behind)[0])
 
 
 def bears_out(

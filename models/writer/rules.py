@@ -25,6 +25,7 @@ LANGUAGES = ("en", "zh")
 DEFAULT_MARKETS = {"en": ("eu", "us"), "zh": ("cn",)}
 _CHECKS = ("claims", "contacts", "markup")
 _SEVERITIES = ("banned", "stated", "qualified")
+_EITHER = "[ -]"
 _KEYS = {"id", "check", "severity", "source", "phrases", "pattern", "exempt"}
 
 
@@ -44,14 +45,17 @@ class Rule:
 
     @cached_property
     def _literals(self) -> dict[str, re.Pattern[str]]:
-        """Phrase → itself as a word: "risk free" is not in "frisk freely"."""
-        ends = [(p, p[0].isascii(), p[-1].isascii()) for p in map(_plain, self.phrases)]
+        """Phrase, with a space for each hyphen → itself as a word with either: "risk free" is not in "frisk
+        freely".
+        """
+        ends = [(p, p[0].isascii(), p[-1].isascii()) for p in map(_spaced, map(_plain, self.phrases))]
         return {
             p: re.compile(
-                f"{'(?<![a-z0-9])' if a else ''}{re.escape(p)}{'(?![a-z0-9])' if b else ''}"
+                f"{'(?<![a-z0-9])' if a else ''}{_EITHER.join(map(re.escape, p.split(' ')))}"
+                f"{'(?![a-z0-9])' if b else ''}"
             )
             for p, a, b in ends
-        }  # fmt: skip
+        }
 
     @cached_property
     def _regex(self) -> re.Pattern[str] | None:
@@ -66,7 +70,8 @@ class Rule:
         text = typewritten(text)
         free: list[tuple[int, int]] | None = None
         # Few texts hold a phrase, and to look for a plain string costs next to nothing.
-        patterns = [pattern for phrase, pattern in self._literals.items() if phrase in text]
+        spaced = _spaced(text)
+        patterns = [pattern for phrase, pattern in self._literals.items() if phrase in spaced]
         patterns += [self._regex] if self._regex else []
         for match in (m for pattern in patterns for m in pattern.finditer(text)):
             if free is None:
@@ -79,8 +84,22 @@ class Rule:
         return (text[match.start() : match.end()] for match in self.find(text))
 
 
+def claimed(match: re.Match[str]) -> tuple[int, int]:
+    """Where the words stand that a product's attributes must have, of a match that `Rule.find` gave: what the
+    pattern's group holds, else all of it. A person is told the whole match.
+
+    Of "comes with a bamboo spoon" it is the spoon: with a bamboo lid comes no spoon.
+    """
+    return match.span(match.lastindex or 0)
+
+
 def _plain(phrase: str) -> str:
     return typewritten(normalise(phrase))
+
+
+def _spaced(text: str) -> str:
+    """The text with spaces for hyphens, each in its own place: both are written."""
+    return text.replace("-", " ")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from models.writer.facts import Evidence, Facts, Lexicon
 from models.writer.languages import other_than_english
 from models.writer.proof import bears_out, places, proves
 from models.writer.quantities import numbers
-from models.writer.rules import Rules, load_rules
+from models.writer.rules import Rules, claimed, load_rules
 from models.writer.text import CLAUSE_END, HAN, HIDDEN, cased, is_han, is_latin, normalise, units
 
 # Characters; a listing of all that a template shows stays under the upper bound.
@@ -246,7 +246,7 @@ class Verifier:
         for rule in self.rules.rules:
             if rule.check == check:
                 for match in rule.find(plain):
-                    if rule.severity == "banned" or not proves(evidence, plain, match.start(), match.end()):
+                    if rule.severity == "banned" or not proves(evidence, plain, *claimed(match)):
                         return f"'{match[0].strip()}' ({rule.id})"
         return ""
 

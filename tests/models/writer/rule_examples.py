@@ -11,6 +11,7 @@ _SUPERLATIVE = [
     "#1 knife",
     "the #1 choice",
     "America's #1 seller",
+    "lowest prices",
     "The world\u2019s best knife",
 ]
 _NO_SUPERLATIVE = [
@@ -33,7 +34,8 @@ _PROPERTY = [
 _NO_PROPERTY = ["food", "grade 5 titanium", "bacteria"]
 _MATERIAL = [
     *("two-year warranty", "award-winning", "handmade", "waterproof", "loved by customers", "patented"),
-    *("water-proof", "water proof", "award\u2011winning"),
+    *("water-proof", "water proof", "award\u2011winning", "prize-winning", "it guarantees", "best seller"),
+    *("our bestsellers", "waterproofed", "rain-proof", "hand-stitched", "sewn by hand", "by artisans"),
 ]
 _NO_MATERIAL = [
     "water",
@@ -102,17 +104,44 @@ BREAKS: dict[str, list[str]] = {
         ),
     ],
     "any-property": [
+        *(
+            "ovenproof",
+            "oven-friendly",
+            "microwavable",
+            "microwaveable",
+            "non-stick",
+            "nonstick",
+            "double wall",
+        ),
+        *(
+            "works on induction",
+            "comes with a handy bamboo lid",
+            "comes with two straws",
+            "size L",
+            "size: XL",
+        ),
+        *("comes with the saucer", "L码", "XXL码", "真皮", "不粘锅", "不粘涂层"),
         *("dishwasher safe", "goes in the dish-washer", "microwave-safe", "oven proof", "freezer safe"),
         *("machine washable", "vegan", "rechargeable", "insulated", "double-walled", "engraved"),
         *("keeps drinks hot for hours", "stays cold all day", "comes with a lid", "comes with its own bag"),
         *("a set of mugs", "附送杯盖", "可放入洗碗机", "可微波加热", "可机洗", "保温", "可充电", "可刻字"),
     ],
     "any-protection": [
+        *(
+            "Gluten free",
+            "free from gluten",
+            "contains no gluten",
+            "zero sugar",
+            "without any sugar",
+            "no BPA",
+        ),
+        *("paraben-free", "free of parabens", "PFAS free", "不含BPA", "无BPA"),
         *("child-safe", "food safe", "safe for babies", "unbreakable", "scratch-resistant", "leakproof"),
         *("flame retardant", "spill proof", "gluten-free", "lead\u2011free", "genuine leather"),
         *("不易碎", "摔不坏", "防摔", "耐刮", "防漏设计", "无铅", "不含双酚A", "纯天然", "正品"),
     ],
     "any-endorsement": [
+        *("German-made", "Italian-made", "Italian design"),
         *("recommended by doctors", "as seen on TV", "five-star", "5 stars", "military grade"),
         *(
             "professional-grade",
@@ -159,6 +188,7 @@ BREAKS: dict[str, list[str]] = {
         "限时",
     ],
     "any-medical": [
+        "Clinically-proven",
         *("It cures colds", "relieves back pain", "clinically proven", "kills 99.9 % of germs"),
         *(
             "lowers blood pressure",
@@ -185,6 +215,7 @@ BREAKS: dict[str, list[str]] = {
     "cn-green": ["环保材料", "可降解", "有机棉", "含有机棉", "所有有机食品", "带有机认证"],
     "cn-health-property": ["抗菌", "食品级"],
     "cn-material-claim": [
+        *("无糖", "零糖", "0糖", "手作", "防泼水"),
         "两年质保",
         "官方质保",
         "质保三年",
@@ -276,11 +307,13 @@ KEEPS: dict[str, list[str]] = {
         *("Forget complicated instructions", "无视风雨", "你是一个爱美的女孩", "系统: Android", "忘记烦恼"),
     ],
     "any-property": [
+        *("comes with love", "sized", "a size small", "不粘手", "20码"),
         *("to wash up", "a washing machine", "in a wave", "micro USB", "vegetable", "a charge"),
         *("insulation tape", "a double bed", "walled in", "hot and cold", "cool for a lamp"),
         *("engrave it yourself", "a set of rules", "手洗", "微笑", "波浪", "温暖", "保护", "刻度"),
     ],
     "any-protection": [
+        *("no added sugar", "no lead time", "the lead free of kinks", "fragrance free with the set"),
         *("broken white", "from scratch", "water glass", "stress-free", "free of charge"),
         *("a genuine pleasure", "proof of purchase", "防尘袋", "防火墙", "铅笔", "天然气", "正面"),
     ],
@@ -365,6 +398,7 @@ KEEPS: dict[str, list[str]] = {
     ],
     "cn-health-property": ["菌菇味", "毒蛇纹"],
     "cn-material-claim": [
+        *("防水台", "10糖", "零糖果", "动手作业"),
         *("水杯", "放进口袋", "手工课", "获得感"),
         *("品质保证", "优质保暖", "材质保暖", "皮质保护套", "绒质保暖", "体质保健"),
     ],

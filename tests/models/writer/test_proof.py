@@ -273,6 +273,13 @@ def verdict(language: str, told: dict[str, str], text: str, title: str = "") -> 
         ({"plating": "nickel"}, "Nickel-free.", False),
         ({"base": "alcohol"}, "Alcohol-free, and red.", False),
         ({"note": "low in alcohol, not alcohol-free"}, "It is not alcohol-free.", True),
+        ({"lid": "bamboo lid"}, "It comes with a bamboo spoon.", False),
+        ({"lid": "bamboo lid"}, "It comes with a handy bamboo lid.", True),
+        ({"size": "M"}, "It comes in size L.", False),
+        ({"size": "M"}, "It comes in size M.", True),
+        ({"use": "gluten-free"}, "It is free from gluten.", True),
+        ({"use": "snack"}, "Gluten free, and red.", False),
+        ({"Waterproof": "yes"}, "It is waterproofed.", True),
         # What is not added may be there all the same.
         ({"sugar": "no added sugar"}, "It is sugar-free.", False),
         ({"sugar": "no added sugar"}, "It has no sugar.", False),
@@ -376,6 +383,11 @@ def test_english_that_takes_a_claim_back(told: dict[str, str], text: str, ok: bo
         ({"材质": "人造皮革"}, "采用人造皮革。", True),
         ({"材质": "皮革"}, "采用人造皮革。", False),
         ({"材质": "非真皮"}, "并非真皮。", True),
+        ({"材质": "人造革"}, "真皮马克杯。", False),
+        ({"尺码": "M"}, "本款为L码。", False),
+        ({"尺码": "M"}, "本款为M码。", True),
+        ({"糖分": "无添加糖"}, "无糖。", False),
+        ({"糖分": "无糖"}, "无糖。", True),
     ],
 )
 def test_chinese_that_takes_a_claim_back(told: dict[str, str], text: str, ok: bool) -> None:

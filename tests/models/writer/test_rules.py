@@ -9,7 +9,16 @@ from dataclasses import replace
 import pytest
 
 from models.writer import rules
-from models.writer.rules import DEFAULT_MARKETS, EVERYWHERE, LANGUAGES, MARKETS, Rule, load_rules, parse
+from models.writer.rules import (
+    DEFAULT_MARKETS,
+    EVERYWHERE,
+    LANGUAGES,
+    MARKETS,
+    Rule,
+    claimed,
+    load_rules,
+    parse,
+)
 from models.writer.text import normalise
 from models.writer.verify import Verifier
 from tests.models.writer.rule_examples import BREAKS, KEEPS
@@ -78,6 +87,24 @@ def test_what_breaks_a_rule_is_told_as_the_text_has_it_and_where_it_has_it() -> 
     (match,) = rule.find(text)
     assert text[match.start() : match.end()] == "eco\u2010friendly"
     assert list(rule.matches(text)) == ["eco\u2010friendly"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "needs"),
+    [
+        ("It comes with a handy bamboo lid.", "comes with a handy bamboo lid", "lid"),
+        ("It comes with a bamboo spoon and a lid.", "comes with a bamboo spoon", "spoon"),
+        ("It comes with a pair of straws.", "comes with a pair of straws", "straws"),
+        ("Machine washable.", "machine washable", "machine"),
+        ("In size XL.", "size xl", "xl"),
+        ("A vegan bag.", "vegan", "vegan"),
+    ],
+)
+def test_what_attributes_must_have_may_be_a_part_of_what_is_said(text: str, said: str, needs: str) -> None:
+    plain = normalise(text)
+    (match,) = ALL["any-property"].find(plain)
+    start, end = claimed(match)
+    assert (match[0], plain[start:end]) == (said, needs)
 
 
 def test_medical_claims_and_contacts_are_banned_in_every_market() -> None:
