@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from models.writer.denials import DENIED, taken_back
+from models.writer.proof import beside
 from models.writer.rules import Rules
-from models.writer.text import normalise
+from models.writer.text import normalise, typewritten, units
 
 RISKS = ("high", "medium", "low")
 SAMPLED = "random sample"
@@ -110,15 +112,21 @@ def _machine(rules: Rules, row: Mapping[str, Any], failed: Mapping[str, Any]) ->
 
 def _qualified(rules: Rules, text: str, told: str = "") -> list[Reason]:
     """Claims that need proof: the attributes make them, a person should know whether they are so. `told`: why
-    the text fails; what stands there is not said twice.
+    the text fails; what stands there is not said twice. "Not waterproof" claims nothing; "lead-free" does.
     """
     plain, found = normalise(text), dict[str, list[str]]()
     for rule in rules.rules:
-        if rule.severity == "qualified" and (match := next(rule.find(plain), None)):
+        for match in rule.find(plain) if rule.severity == "qualified" else ():
+            bare = plain[match.start() : match.end()].strip()
+            if f"'{typewritten(bare)}'" in told or _denied(plain, match.start(), match.end()):
+                continue
             said = (plain[match.start() : match.end()] + _WORD_ENDS.findall(plain, match.end())[0]).strip()
-            found.setdefault(said, []).append(rule.id)  # two markets may ask for the same proof
-    return [
-        Reason("medium", f"qualified claim '{said}' ({', '.join(ids)})")
-        for said, ids in found.items()
-        if said not in told
-    ]
+            ids = found.setdefault(said, [])
+            ids += [rule.id] if rule.id not in ids else []  # two markets may ask for the same proof
+    return [Reason("medium", f"qualified claim '{said}' ({', '.join(ids)})") for said, ids in found.items()]
+
+
+def _denied(plain: str, start: int, end: int) -> bool:
+    """Whether the text takes back what it says there; an absence that is itself the claim stands inside."""
+    before, behind = beside(plain, start, end)
+    return taken_back(before, units(plain[start:end]), behind) == DENIED

@@ -111,6 +111,37 @@ def test_a_claim_that_fails_is_told_once() -> None:
     ]
 
 
+def test_a_longer_word_than_the_claim_that_fails_is_told_once() -> None:
+    said = human(1, {"claims": "'organic' (us-green)"}, text="An organic-cotton mug.")
+    assert len(reasons(said, RULES, {"v1"}, None)) == 1
+
+
+def test_every_claim_of_a_rule_is_told() -> None:
+    found = reasons(copy(1, text="A recycled, handmade mug, handmade by Ann."), RULES, {"v1"}, None)
+    assert [r.says.split(" (")[0] for r in found] == [
+        "qualified claim 'recycled'",
+        "qualified claim 'handmade'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "queued"),
+    [
+        ("en", "Not waterproof.", False),
+        ("en", "It comes without a warranty.", False),
+        ("en", "No gluten, and zero sugar.", True),
+        ("en", "Lead free.", True),
+        ("en", "Waterproof, not heavy.", True),
+        ("zh", "不防水。", False),
+        ("zh", "无铅。", True),
+        ("zh", "不含双酚A。", True),
+    ],
+)
+def test_a_denial_is_no_claim_and_an_absence_is_one(language: str, text: str, queued: bool) -> None:
+    found = reasons(copy(1, language=language, text=text), load_rules(language), {"v1"}, None)
+    assert bool(found) == queued, found
+
+
 def test_nothing_speaks_against_copy_that_holds() -> None:
     assert reasons(copy(1), RULES, {"v1"}, None) == []
     assert reasons(human(1, {"values": True}), RULES, {"v1"}, None) == []
