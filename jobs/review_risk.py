@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,8 +22,6 @@ GRAVE = ("claims", "contacts", "markup", "placeholders", "language", "numbers", 
 # Iglewicz and Hoaglin 1993: a modified z-score beyond this is an outlier.
 _OUTLIER = 3.5
 _MIN_LENGTHS = 20
-# A rule may match "lead" alone, of "lead-free".
-_WORD_ENDS = re.compile(r"[a-z0-9\u2010\u2011-]*")
 
 
 @dataclass(frozen=True)
@@ -117,10 +114,9 @@ def _qualified(rules: Rules, text: str, told: str = "") -> list[Reason]:
     plain, found = normalise(text), dict[str, list[str]]()
     for rule in rules.rules:
         for match in rule.find(plain) if rule.severity == "qualified" else ():
-            bare = plain[match.start() : match.end()].strip()
-            if f"'{typewritten(bare)}'" in told or _denied(plain, match.start(), match.end()):
+            said = plain[match.start() : match.end()].strip()
+            if f"'{typewritten(said)}'" in told or _denied(plain, match.start(), match.end()):
                 continue
-            said = (plain[match.start() : match.end()] + _WORD_ENDS.findall(plain, match.end())[0]).strip()
             ids = found.setdefault(said, [])
             ids += [rule.id] if rule.id not in ids else []  # two markets may ask for the same proof
     return [Reason("medium", f"qualified claim '{said}' ({', '.join(ids)})") for said, ids in found.items()]

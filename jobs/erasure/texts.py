@@ -35,7 +35,8 @@ def shards(store: Store, person: Person) -> list[str]:
     keys = store.list("work")
     held = {k for k in keys if not k.endswith(_ARRAYS) and _holds(store, key=k, person=person)}
     shops = {_folder(k) for k in keys if k.endswith(_ARRAYS)}
-    gone = {f for f in shops if f"{f}/{_IDS}" not in keys} | (shops & {_folder(k) for k in held})
+    whole = {_folder(k) for k in keys if k.endswith(f"/{_IDS}")}
+    gone = (shops - whole) | (shops & {_folder(k) for k in held})
     return [k for k in keys if k in held or _folder(k) in gone]
 
 
